@@ -1,0 +1,113 @@
+"""`Camera`: a pinhole without distortion, and the step between the frame a crop knows and the camera's."""
+
+import json
+from dataclasses import dataclass
+from math import isfinite, radians, tan
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from headwise.conventions import DEFAULT_FOV_DEG
+from headwise.errors import CameraError, InputError
+from headwise.rotation import Rotation
+
+DISTANT_FOV_DEG = 0.01
+"""So narrow that all rays are parallel: labels made under weak perspective know no other camera."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Focal lengths and principal point in continuous pixels, for pictures of one size.
+
+    Raises CameraError unless focal lengths and sizes are positive and everything is finite.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width_px: int
+    height_px: int
+
+    def __post_init__(self) -> None:
+        if not (all(map(isfinite, (self.fx, self.fy, self.cx, self.cy))) and self.fx > 0 and self.fy > 0):
+            raise CameraError(
+                f"a camera needs finite numbers with fx > 0 and fy > 0, got fx={self.fx:g} fy={self.fy:g} "
+                f"cx={self.cx:g} cy={self.cy:g}; all are pixels"
+            )
+        if self.width_px < 1 or self.height_px < 1:
+            raise CameraError(f"a camera needs a picture size above 0, got {self.width_px}x{self.height_px}")
+
+    @classmethod
+    def from_fov(cls, width_px: int, height_px: int, fov_deg: float = DEFAULT_FOV_DEG) -> "Camera":
+        """Square pixels, principal point in the middle, fov_deg over the LONGER side."""
+        if not 0 < fov_deg < 180:
+            raise CameraError(f"a field of view lies between 0 and 180 degrees, got {fov_deg:g}")
+        focal_px = max(width_px, height_px) / 2 / tan(radians(fov_deg) / 2)
+        return cls(focal_px, focal_px, width_px / 2, height_px / 2, width_px, height_px)
+
+    @classmethod
+    def distant(cls, width_px: int, height_px: int) -> "Camera":
+        """Practically orthographic: every ray runs along z to within 0.01 deg."""
+        return cls.from_fov(width_px, height_px, DISTANT_FOV_DEG)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "Camera":
+        """From JSON {"fx", "fy", "cx", "cy", "width", "height"} or OpenCV's YAML/XML calibration file.
+
+        OpenCV counts pixel centres as whole numbers; its principal point is shifted by half a pixel here.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"no camera file {path}")
+        values = _from_json(path) if path.suffix.lower() == ".json" else _from_opencv(path)
+        return cls(*values[:4], int(values[4]), int(values[5]))
+
+    def ray(self, points_px: ArrayLike) -> NDArray[np.float64]:
+        """(..., 3) unit vectors from the lens through pixels (..., 2), in the camera frame."""
+        x, y = np.moveaxis(np.asarray(points_px, dtype=np.float64), -1, 0)
+        rays = np.stack([(x - self.cx) / self.fx, (y - self.cy) / self.fy, np.ones_like(x)], axis=-1)
+        unit: NDArray[np.float64] = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+        return unit
+
+    def project(self, points_camera: ArrayLike) -> NDArray[np.float64]:
+        """(..., 2) pixels of points (..., 3) in the camera frame; nan for points not in front of the lens."""
+        x, y, z = np.moveaxis(np.asarray(points_camera, dtype=np.float64), -1, 0)
+        z = np.where(z > 0, z, np.nan)
+        return np.stack([self.fx * x / z + self.cx, self.fy * y / z + self.cy], axis=-1)
+
+    def camera_from_ray(self, point_px: ArrayLike) -> Rotation:
+        """The smallest rotation that takes +z onto the ray through pixels (..., 2).
+
+        camera_from_head = camera.camera_from_ray(box.center) @ crop_from_head
+        """
+        x, y, z = np.moveaxis(self.ray(point_px), -1, 0)
+        near = 1 / (1 + z)  # rays point forward, so 1 + z > 1
+        rows = [[1 - x * x * near, -x * y * near, x], [-x * y * near, 1 - y * y * near, y], [-x, -y, z]]
+        return Rotation(np.stack([np.stack(row, axis=-1) for row in rows], axis=-2))
+
+
+def _from_json(path: Path) -> tuple[float, ...]:
+    keys = ("fx", "fy", "cx", "cy", "width", "height")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(float(values[key]) for key in keys)
+    except (ValueError, TypeError, KeyError) as wrong:
+        raise InputError(
+            f"camera file {path} needs JSON with the numbers {', '.join(keys)}: {wrong!r}"
+        ) from wrong
+
+
+def _from_opencv(path: Path) -> tuple[float, ...]:
+    import cv2
+
+    try:
+        storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
+        K = storage.getNode("camera_matrix").mat()
+        width, height = (storage.getNode(name).real() for name in ("image_width", "image_height"))
+    except cv2.error as wrong:
+        raise InputError(f"camera file {path} is no JSON and no OpenCV YAML or XML") from wrong
+    if K is None or K.shape != (3, 3):
+        raise InputError(f"camera file {path} needs a 3x3 camera_matrix, image_width and image_height")
+    return K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5, width, height
