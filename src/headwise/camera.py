@@ -62,7 +62,8 @@ class Camera:
         if not path.is_file():
             raise InputError(f"no camera file {path}")
         values = _from_json(path) if path.suffix.lower() == ".json" else _from_opencv(path)
-        return cls(*values[:4], int(values[4]), int(values[5]))
+        fx, fy, cx, cy, width, height = values
+        return cls(fx, fy, cx, cy, int(width), int(height))
 
     def ray(self, points_px: ArrayLike) -> NDArray[np.float64]:
         """(..., 3) unit vectors from the lens through pixels (..., 2), in the camera frame."""

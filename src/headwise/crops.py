@@ -12,7 +12,7 @@ from headwise.warp import Border, Warp
 
 @dataclass(frozen=True)
 class CropRule:
-    """A square of `scale` times the longer side of the 68-point box, about its centre, `size_px` pixels wide."""
+    """A square about the 68-point box's centre: `scale` times its longer side becomes `size_px` pixels."""
 
     scale: float = 1.3
     size_px: int = 112
@@ -20,7 +20,7 @@ class CropRule:
     def __post_init__(self) -> None:
         if not 0 < self.scale < float("inf") or self.size_px < 1:
             raise SettingsError(
-                f"a crop rule needs scale > 0 and size_px > 0, got scale={self.scale:g} size_px={self.size_px}"
+                f"a crop rule needs scale and size_px above 0, got {self.scale:g} and {self.size_px}"
             )
 
     def warp(self, box: Box) -> Warp:

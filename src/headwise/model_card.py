@@ -94,7 +94,7 @@ def _open(model: "bytes | str | PathLike[str]") -> Session:
     source = model if isinstance(model, bytes) else fspath(model)
     try:
         session: Session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
-    except Exception as wrong:  # noqa: BLE001 - onnxruntime raises a dozen unrelated types
+    except Exception as wrong:  # onnxruntime raises a dozen unrelated types
         reason = str(wrong).splitlines()[0]
         raise ModelError(f"cannot read the ONNX model: {reason}") from wrong
     return session

@@ -62,15 +62,16 @@ def find(folder: str, name: str) -> Callable[..., Any]:
 
 
 def import_optional(module: str) -> ModuleType:
-    """Import a module that may need an extra; MissingExtra names the extra when a package is not installed."""
+    """Import a module that may need an extra; MissingExtra names the extra that is not installed."""
     try:
         return import_module(module)
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]
         if package not in EXTRA_OF_MODULE:
             raise
+        extra = EXTRA_OF_MODULE[package]
         raise MissingExtra(
-            f"{module} needs {package}, which is not installed: pip install 'headwise[{EXTRA_OF_MODULE[package]}]'"
+            f"{module} needs {package}, which is not installed: pip install 'headwise[{extra}]'"
         ) from missing
 
 

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64] | NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """A face a detector found; score in 0..1. points5 (5, 2) pixels: eyes, nose, mouth corners, image left first."""
+    """A face a detector found, score in 0..1. points5: (5, 2) pixels of eyes, nose, mouth corners."""
 
     box: Box
     score: float
@@ -43,7 +43,7 @@ class HeadPose:
 
     @property
     def yaw_deg(self) -> float:
-        """+ turns the nose to the image left; ±180, default Euler order. Other orders: `rotation.euler(order)`."""
+        """+ turns the nose to the image left; ±180. Default order; others: `rotation.euler(order)`."""
         return float(self.rotation.euler(EulerOrder.AZIMUTH).yaw_deg)
 
     @property
@@ -61,7 +61,7 @@ class HeadPose:
 class Face:
     """One face of a picture.
 
-    box: about the 68 points. score: the detector's, 0..1. keypoints: (68, 2) pixels of the picture, iBUG order.
+    box: about the 68 points. score: the detector's, 0..1. keypoints: (68, 2) picture pixels, iBUG order.
     keypoint_visibility: (68,) in 0..1. track: the same number for the same head through a video.
     """
 
@@ -75,7 +75,7 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """All faces of one picture. time_s: since the video's start, None for a picture. model: the pose model's name."""
+    """All faces of one picture; time_s since the video's start, None for a picture; the pose model's name."""
 
     faces: tuple[Face, ...]
     width_px: int

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,7 +62,7 @@ class Rotation:
     def from_euler(
         cls, order: EulerOrder, *, yaw_deg: ArrayLike, pitch_deg: ArrayLike, roll_deg: ArrayLike
     ) -> "Rotation":
-        """From angles in degrees, any range; arrays broadcast to the batch. Signs and orders: `conventions`."""
+        """From degrees of any size; arrays broadcast to the batch. Signs and orders: `conventions`."""
         about_x = _about_axis(0, -np.asarray(pitch_deg, dtype=np.float64))
         about_y = _about_axis(1, yaw_deg)
         about_z = _about_axis(2, roll_deg)
@@ -98,7 +98,7 @@ class Rotation:
 
     @classmethod
     def from_6d(cls, a: ArrayLike) -> "Rotation":
-        """From (*batch, 6): two vectors that Gram-Schmidt turns into the first two columns (Zhou 2019, eq. 15)."""
+        """From (*batch, 6): Gram-Schmidt makes the first two columns of two vectors (Zhou 2019, eq. 15)."""
         vectors = np.asarray(a, dtype=np.float64)
         if vectors.ndim < 1 or vectors.shape[-1] != 6:
             raise RotationError(f"the 6D form needs an array (..., 6), got shape {vectors.shape}")
@@ -143,7 +143,7 @@ class Rotation:
         xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
         wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
         xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
-        rows = [  # 4 q qᵀ: every row is the quaternion times one of its parts; the largest part loses no digits
+        rows = [  # 4 q qᵀ: each row is q times one of its parts; the row of the largest part loses no digits
             [1 + xx + yy + zz, wx, wy, wz],
             [wx, 1 + xx - yy - zz, xy, xz],
             [wy, xy, 1 - xx + yy - zz, yz],
@@ -153,7 +153,8 @@ class Rotation:
         best = np.diagonal(outer, axis1=-2, axis2=-1).argmax(axis=-1)
         quaternion = np.take_along_axis(outer, best[..., None, None], axis=-2)[..., 0, :]
         quaternion = quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True)
-        return np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+        signed: Floats = np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+        return signed
 
     @property
     def rotvec(self) -> Floats:
@@ -186,7 +187,7 @@ class Rotation:
     @overload
     def __matmul__(self, other: Floats) -> Floats: ...
     def __matmul__(self, other: "Rotation | Floats") -> "Rotation | Floats":
-        """c_from_a = c_from_b @ b_from_a, or point_b = b_from_a @ point_a for points (..., 3); batches broadcast."""
+        """c_from_a = c_from_b @ b_from_a, or point_b = b_from_a @ point_a with points (..., 3)."""
         if isinstance(other, Rotation):
             return Rotation(self.matrix @ other.matrix)
         points: Floats = np.einsum("...ij,...j->...i", self.matrix, other)
@@ -208,7 +209,7 @@ class Rotation:
         return angle_deg
 
     def mean(self, weights: ArrayLike | None = None) -> "Rotation":
-        """One rotation for the batch: the chordal L2 mean (Hartley 2013, section 5.3), weights of the batch's shape."""
+        """The batch's chordal L2 mean (Hartley 2013, section 5.3); weights have the batch's shape."""
         weights = np.ones(self.batch_shape) if weights is None else np.asarray(weights, dtype=np.float64)
         if not weights.sum() > 0:
             raise RotationError("the mean needs at least one rotation with a positive weight")
@@ -224,9 +225,9 @@ class Rotation:
             raise TypeError("a single Rotation has no length")
         return self.batch_shape[0]
 
-    def __getitem__(self, index: object) -> "Rotation":
+    def __getitem__(self, index: Any) -> "Rotation":
         """Index the batch as numpy would; the 3x3 axes cannot be indexed."""
-        rows = np.arange(int(np.prod(self.batch_shape))).reshape(self.batch_shape)[index]  # type: ignore[index]
+        rows = np.arange(int(np.prod(self.batch_shape))).reshape(self.batch_shape)[index]
         return Rotation(self.matrix.reshape(-1, 3, 3)[rows])
 
     def __iter__(self) -> Iterator["Rotation"]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, floor
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from headwise.conventions import EulerOrder
 from headwise.errors import GeometryError
 from headwise.rotation import Rotation
+
+Picture = NDArray[Any]
+"""uint8 (height, width[, channels]); cv2 gives its results no dtype."""
 
 SIMILARITY_TOLERANCE = 1e-6
 """Largest relative departure of the 2x2 part from scale times rotation times mirror."""
@@ -39,9 +43,10 @@ class Warp:
         matrix = np.array(self.matrix, dtype=np.float64)
         if matrix.shape != (2, 3) or not np.isfinite(matrix).all():
             raise GeometryError(f"a warp needs a finite 2x3 matrix, got shape {matrix.shape}")
-        gram = matrix[:, :2].T @ matrix[:, :2]
-        area = np.trace(gram) / 2
-        if not area > 0 or np.abs(gram - area * np.eye(2)).max() > SIMILARITY_TOLERANCE * area:
+        (a, b, _), (c, d, _) = matrix.tolist()
+        area = (a * a + b * b + c * c + d * d) / 2
+        skew = max(abs(a * b + c * d), abs(a * a + c * c - area))
+        if not area > 0 or skew > SIMILARITY_TOLERANCE * area:
             raise GeometryError(
                 f"a warp scales, turns, shifts and mirrors, nothing else; got {matrix.tolist()}"
             )
@@ -85,7 +90,8 @@ class Warp:
 
     @property
     def mirrors(self) -> bool:
-        return bool(np.linalg.det(self.matrix[:, :2]) < 0)
+        (a, b, _), (c, d, _) = self.matrix.tolist()
+        return bool(a * d < b * c)
 
     @property
     def rotation_deg(self) -> float:
@@ -95,80 +101,90 @@ class Warp:
 
     def __matmul__(self, other: "Warp") -> "Warp":
         """c_from_a = c_from_b @ b_from_a."""
-        return Warp(self.matrix @ np.vstack([other.matrix, [0.0, 0.0, 1.0]]))
+        matrix = self.matrix[:, :2] @ other.matrix
+        matrix[:, 2] += self.matrix[:, 2]
+        return Warp(matrix)
 
     def inverse(self) -> "Warp":
         """source_from_target."""
-        linear = np.linalg.inv(self.matrix[:, :2])
-        return Warp(np.column_stack([linear, -linear @ self.matrix[:, 2]]))
+        (a, b, x), (c, d, y) = self.matrix.tolist()
+        area = a * a + c * c  # a similarity's inverse is its transpose over its scale squared
+        return Warp(np.array([[a, c, -(a * x + c * y)], [b, d, -(b * x + d * y)]]) / area)
 
     def points(self, xy: ArrayLike) -> NDArray[np.float64]:
-        """(..., 2) target points of source points (..., 2). Renaming left and right points is `conventions.FLIP_68`."""
+        """Target points (..., 2) of source points (..., 2); left-right names: `conventions.FLIP_68`."""
         return np.asarray(xy, dtype=np.float64) @ self.matrix[:, :2].T + self.matrix[:, 2]
 
     def rotation(self, source_from_head: Rotation) -> Rotation:
-        """The head's rotation as the target picture shows it: mirrored if the warp mirrors, then turned about z."""
+        """The head's rotation in the target picture: mirrored if the warp mirrors, then turned about z."""
         rotation = source_from_head.mirrored() if self.mirrors else source_from_head
         turn = Rotation.from_euler(EulerOrder.AZIMUTH, yaw_deg=0, pitch_deg=0, roll_deg=self.rotation_deg)
         return turn @ rotation
 
     def image(
-        self, image: NDArray[np.uint8], width: int, height: int, border: Border = Border.REPLICATE
+        self, image: Picture, width: int, height: int, border: Border = Border.REPLICATE
     ) -> NDArray[np.uint8]:
-        """The target picture (height, width[, channels]) of a source picture; anti-aliased when it shrinks."""
+        """The target picture (height, width[, channels]); anti-aliased when the warp shrinks."""
         region, region_from_source = self._needed_region(image, width, height, border)
         warp = self @ region_from_source.inverse()
         if warp.scale >= SHARP_SCALE:
             return _sample(region, warp, width, height, border)
-        import cv2
-
         doubled = _sample(region, Warp.scaling(2) @ warp, 2 * width, 2 * height, border)
-        halved: NDArray[np.uint8] = cv2.resize(doubled, (width, height), interpolation=cv2.INTER_AREA)
-        return halved
+        return _area_mean(doubled, width, height)
 
     def _needed_region(
-        self, image: NDArray[np.uint8], width: int, height: int, border: Border
-    ) -> tuple[NDArray[np.uint8], "Warp"]:
-        """The part of the source the target shows, area-averaged by the whole factor that fits, and region_from_source."""
+        self, image: Picture, width: int, height: int, border: Border
+    ) -> "tuple[Picture, Warp]":
+        """What the target shows of the source, shrunk by the whole factor that fits; region_from_source."""
         corners = self.inverse().points([(0, 0), (width, 0), (width, height), (0, height)])
         factor = max(1, floor(1 / self.scale))
-        spans = []
-        for axis, size in ((0, image.shape[1]), (1, image.shape[0])):
-            first = min(max(floor(corners[:, axis].min()) - 2 * factor, 0), size - 1)
-            last = min(max(ceil(corners[:, axis].max()) + 2 * factor, first + 1), size)
-            spans.append((first, last))
-        (left, right), (top, bottom) = spans
+        left, right = _span(corners[:, 0].tolist(), image.shape[1], 2 * factor)
+        top, bottom = _span(corners[:, 1].tolist(), image.shape[0], 2 * factor)
         region = image[top:bottom, left:right]
-        if factor > 1:
-            region = _shrink(region, factor, border)
-        return region, Warp.scaling(1 / factor) @ Warp.moving(-left, -top)
+        region_from_source = Warp.moving(-left, -top)
+        if factor == 1:
+            return region, region_from_source
+        return _shrink(region, factor, border), Warp.scaling(1 / factor) @ region_from_source
 
 
-def _shrink(image: NDArray[np.uint8], factor: int, border: Border) -> NDArray[np.uint8]:
-    """Means over blocks of factor x factor pixels; a part block at the right or bottom is filled up by the border."""
+def _span(ends: list[float], size: int, margin: int) -> tuple[int, int]:
+    """First pixel and the one after the last, with a margin, at least one pixel and within [0, size]."""
+    first = min(max(floor(min(ends)) - margin, 0), size - 1)
+    return first, min(max(ceil(max(ends)) + margin, first + 1), size)
+
+
+def _shrink(image: Picture, factor: int, border: Border) -> Picture:
+    """Means over blocks of factor x factor pixels; part blocks at the far edges are filled by the border."""
     import cv2
 
     height, width = image.shape[:2]
     down, right = -height % factor, -width % factor
     if down or right:
-        image = cv2.copyMakeBorder(image, 0, down, 0, right, _cv2_border(border), value=0)  # type: ignore[assignment, call-overload]
-    size = ((width + right) // factor, (height + down) // factor)
-    shrunk: NDArray[np.uint8] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return shrunk
+        image = cv2.copyMakeBorder(image, 0, down, 0, right, _cv2_border(border), value=0)
+    return _area_mean(image, (width + right) // factor, (height + down) // factor)
 
 
-def _sample(
-    image: NDArray[np.uint8], warp: Warp, width: int, height: int, border: Border
-) -> NDArray[np.uint8]:
+def _area_mean(image: Picture, width: int, height: int) -> NDArray[np.uint8]:
+    import cv2
+
+    mean: Any = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return cast(NDArray[np.uint8], mean)
+
+
+def _sample(image: Picture, warp: Warp, width: int, height: int, border: Border) -> NDArray[np.uint8]:
     """One bilinear sample a target pixel. cv2 counts pixel centres as whole numbers, we put them at .5."""
     import cv2
 
-    source_from_target = (Warp.moving(-0.5, -0.5) @ warp.inverse() @ Warp.moving(0.5, 0.5)).matrix
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    sampled: NDArray[np.uint8] = cv2.warpAffine(
-        image, source_from_target, (width, height), flags=flags, borderMode=_cv2_border(border)
+    source_from_target = warp.inverse().matrix.copy()
+    source_from_target[:, 2] += source_from_target[:, :2].sum(axis=1) / 2 - 0.5
+    sampled: Any = cv2.warpAffine(
+        image,
+        source_from_target,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=_cv2_border(border),
     )
-    return sampled
+    return cast(NDArray[np.uint8], sampled)
 
 
 def _cv2_border(border: Border) -> int:
