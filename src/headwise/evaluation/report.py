@@ -1,0 +1,119 @@
+"""The JSON of a run as Markdown: readable in a terminal, in reports/ and in a pull request."""
+
+from collections.abc import Sequence
+
+from headwise.evaluation.outcome import Json
+
+UNKNOWN = "-"
+
+
+def as_markdown(report: Json) -> str:
+    """A report of any protocol; unknown numbers are a dash."""
+    return {"table": _table_report, "points5": _points5_report}[report["protocol"]](report)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns padded to one width, so that the source is as readable as what it renders to."""
+    cells = [list(header), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in cells]
+    return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
+
+
+def _table_report(report: Json) -> str:
+    bins = [
+        (f"{one['from_deg']:g} to {one['to_deg']:g}", one["items"], *_angles(one["mae"]), one["geodesic"])
+        for one in report["by_yaw"]
+    ]
+    angle_rows = [("MAE", *_angles(report["mae"])), ("bias", *_angles({**report["bias"], "mean": None}))]
+    angle_rows.append(("MAE, missed as errors", *_angles(report["mae_with_missed"])))
+    spreads = [("rotation", report["geodesic"]), ("facing direction", report["facing"])]
+    parts = [
+        _head(report),
+        f"{report['items']} items ({report['excluded']} outside the protocol), {report['missed']} missed, "
+        f"{len(report['unreadable'])} unreadable; order {report['order']}; boxes {report['boxes']}",
+        markdown_table(("degrees", "yaw", "pitch", "roll", "mean"), angle_rows),
+        markdown_table(
+            ("error, degrees", "mean", "median", "p95"),
+            [(n, s["mean"], s["median"], s["p95"]) for n, s in spreads],
+        ),
+        markdown_table(("yaw from zero", "items", "yaw", "pitch", "roll", "mean", "rotation"), bins),
+        *_aligned_lines(report),
+        *_calibration_lines(report),
+        *_perturbed_lines(report),
+        *_unreadable_lines(report),
+    ]
+    return "\n\n".join(parts)
+
+
+def _points5_report(report: Json) -> str:
+    keys = ("recall", "recall_profile", "false_per_image")
+    curve = [(f"{one['threshold']:.2f}", *(one[key] for key in keys)) for one in report["by_threshold"]]
+    parts = [
+        _head(report),
+        f"{report['items']} items ({report['profiles']} profiles), {report['missed']} missed, "
+        f"{len(report['unreadable'])} unreadable; score threshold {report['threshold']:g}",
+        markdown_table(
+            ("recall", "recall, profiles", "extra boxes per picture"), [[report[key] for key in keys]]
+        ),
+        markdown_table(("threshold", "recall", "recall, profiles", "extra boxes per picture"), curve),
+        *_unreadable_lines(report),
+    ]
+    return "\n\n".join(parts)
+
+
+def _head(report: Json) -> str:
+    models = [f"{kind} {report[kind]['name']}" for kind in ("model", "detector") if report.get(kind)]
+    scored = f"**{report['protocol']}** on {report['list']} ({report['list_sha256'][:12]})"
+    return f"{scored}: {', '.join(models)}" if models else scored
+
+
+def _aligned_lines(report: Json) -> list[str]:
+    if report["aligned"] is None:
+        return []
+    offset = ", ".join(_cell(value) for value in report["mean_rotation_offset"])
+    aligned = report["aligned"]
+    return [
+        f"Mean rotation offset ({offset}) deg about the head's x, y, z. With it taken out (not comparable "
+        f"with plain numbers): mean MAE {_cell(aligned['mae']['mean'])}, "
+        f"rotation {_cell(aligned['geodesic']['mean'])}"
+    ]
+
+
+def _calibration_lines(report: Json) -> list[str]:
+    spread = report["calibration"]
+    if spread is None:
+        return []
+    bins = [(one["items"], one["mean_spread_deg"], one["mean_error_deg"]) for one in spread["bins"]]
+    return [
+        f"Stated spread {_cell(spread['mean_spread_deg'])}, error {_cell(spread['mean_error_deg'])} deg, "
+        f"rank correlation {_cell(spread['rank_correlation'])}",
+        markdown_table(("items", "stated spread", "error"), bins),
+    ]
+
+
+def _perturbed_lines(report: Json) -> list[str]:
+    if "perturbed" not in report:
+        return []
+    moved = report["perturbed"]
+    rows = [(name, one["mae_mean"], one["cost"]) for name, one in moved["sets"].items()]
+    rows.append(("mean", None, moved["mean_cost"]))
+    return [markdown_table(("moved boxes", "mean MAE", "cost"), rows)]
+
+
+def _unreadable_lines(report: Json) -> list[str]:
+    return (
+        ["\n".join(f"unreadable: {message}" for message in report["unreadable"])]
+        if report["unreadable"]
+        else []
+    )
+
+
+def _angles(means: Json) -> tuple[float | None, ...]:
+    return means["yaw"], means["pitch"], means["roll"], means["mean"]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return UNKNOWN
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
