@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -10,9 +10,6 @@ from headwise.rotation import Rotation
 
 scipy_transform = pytest.importorskip("scipy.spatial.transform")
 Second = scipy_transform.Rotation
-
-settings.register_profile("quiet", deadline=None)
-settings.load_profile("quiet")
 
 angles = st.floats(-400, 400)
 rotvecs = arrays(np.float64, 3, elements=st.floats(-3, 3))

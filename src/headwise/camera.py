@@ -107,7 +107,7 @@ def _from_opencv(path: Path) -> tuple[float, ...]:
         storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
         K = storage.getNode("camera_matrix").mat()
         width, height = (storage.getNode(name).real() for name in ("image_width", "image_height"))
-    except cv2.error as wrong:
+    except (cv2.error, SystemError) as wrong:  # which of the two depends on the version of cv2
         raise InputError(f"camera file {path} is no JSON and no OpenCV YAML or XML") from wrong
     if K is None or K.shape != (3, 3):
         raise InputError(f"camera file {path} needs a 3x3 camera_matrix, image_width and image_height")

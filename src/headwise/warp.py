@@ -127,10 +127,9 @@ class Warp:
         """The target picture (height, width[, channels]); anti-aliased when the warp shrinks."""
         region, region_from_source = self._needed_region(image, width, height, border)
         warp = self @ region_from_source.inverse()
-        if warp.scale >= SHARP_SCALE:
-            return _sample(region, warp, width, height, border)
-        doubled = _sample(region, Warp.scaling(2) @ warp, 2 * width, 2 * height, border)
-        return _area_mean(doubled, width, height)
+        if image.ndim == 3 and image.shape[2] == 3:
+            return _without_alpha(_shrunk_sample(_with_alpha(region), warp, width, height, border))
+        return _shrunk_sample(region, warp, width, height, border)
 
     def _needed_region(
         self, image: Picture, width: int, height: int, border: Border
@@ -169,6 +168,27 @@ def _area_mean(image: Picture, width: int, height: int) -> NDArray[np.uint8]:
 
     mean: Any = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return cast(NDArray[np.uint8], mean)
+
+
+def _with_alpha(image: Picture) -> Picture:
+    """A fourth channel: cv2 samples four channels 2.5 times as fast as three."""
+    import cv2
+
+    return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+
+
+def _without_alpha(image: Picture) -> Picture:
+    import cv2
+
+    return cv2.cvtColor(image, cv2.COLOR_RGBA2RGB)
+
+
+def _shrunk_sample(image: Picture, warp: Warp, width: int, height: int, border: Border) -> NDArray[np.uint8]:
+    """A sample a target pixel, or the mean of 2x2 samples where one would skip source pixels."""
+    if warp.scale >= SHARP_SCALE:
+        return _sample(image, warp, width, height, border)
+    doubled = _sample(image, Warp.scaling(2) @ warp, 2 * width, 2 * height, border)
+    return _area_mean(doubled, width, height)
 
 
 def _sample(image: Picture, warp: Warp, width: int, height: int, border: Border) -> NDArray[np.uint8]:
