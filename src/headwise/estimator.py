@@ -1,0 +1,129 @@
+"""Image + boxes -> head poses in the camera frame. The crop's own frame never leaves this file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwise.boxes import Box
+from headwise.camera import Camera
+from headwise.crops import CropRule, cut
+from headwise.results import HeadPose
+from headwise.rotation import Rotation
+from headwise.runtimes import Model
+from headwise.weights import mean_points_m, open_model
+
+BATCH = 32  # crops in one run: bounds the memory that a crowd takes; one run has next to no cost of its own
+FEWEST_POINTS = 4.0  # sum of visibilities below which a position would be a guess
+SINGULAR = (
+    1e-9  # smallest ratio of the eigenvalues of the normal equations; below: the points do not fix a position
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What the pose network says of one head.
+
+    ``keypoints``: (68, 2) picture pixels; ``visibility``: (68,) 0..1.
+    """
+
+    pose: HeadPose
+    keypoints: NDArray[np.float64]
+    visibility: NDArray[np.float64]
+
+
+class Estimator:
+    """The pose network with its crop rule. ``model``: a bundled name or an ONNX file. Raises ModelError."""
+
+    def __init__(self, model: str | Path = "pose", *, threads: int = 1) -> None:
+        self._model: Model = open_model(model, "pose", threads=threads)
+        self._rule = self._model.card.crop or CropRule()  # a pose model's card has one, or it would not load
+        self.name = self._model.card.name
+
+    def __call__(
+        self, image: NDArray[np.uint8], boxes: Sequence[Box], camera: Camera
+    ) -> tuple[Estimate, ...]:
+        """(H, W, 3) RGB and the boxes of the 68 points of its heads -> one estimate a box, in their order."""
+        return tuple(
+            estimate
+            for start in range(0, len(boxes), BATCH)
+            for estimate in self._batch(image, boxes[start : start + BATCH], camera)
+        )
+
+    def _batch(self, image: NDArray[np.uint8], boxes: Sequence[Box], camera: Camera) -> list[Estimate]:
+        crops = np.empty((len(boxes), self._rule.size_px, self._rule.size_px, 3), np.uint8)
+        keypoints = np.empty((len(boxes), 68, 2))
+        warps = []
+        for i, box in enumerate(boxes):
+            crops[i], warp = cut(image, box, self._rule)
+            warps.append(warp.inverse())
+        said = self._model(crops=crops)
+        for i, image_from_crop in enumerate(warps):
+            keypoints[i] = image_from_crop.points(said["keypoints"][i].astype(np.float64))
+        visibility = said["visibility"].astype(np.float64)
+        camera_from_ray = camera.camera_from_ray(np.array([box.center for box in boxes]))
+        camera_from_head = camera_from_ray @ Rotation.project(said["rotation"].astype(np.float64))
+        positions_m = position_from_points(camera_from_head, keypoints, visibility, camera)
+        return [
+            Estimate(
+                pose=HeadPose(
+                    rotation=camera_from_head[i],
+                    position_m=positions_m[i],
+                    spread_deg=float(said["spread_deg"][i]),
+                    face_hidden=float(said["face_hidden"][i]),
+                ),
+                keypoints=keypoints[i],
+                visibility=visibility[i],
+            )
+            for i in range(len(boxes))
+        ]
+
+
+def position_from_points(
+    camera_from_head: Rotation,
+    keypoints: NDArray[np.float64],
+    visibility: NDArray[np.float64],
+    camera: Camera,
+    points_m: NDArray[np.float64] | None = None,
+) -> list[NDArray[np.float64] | None]:
+    """Where the heads' origins are, (3,) metres in the camera frame; None where the points do not say.
+
+    ``keypoints`` (n, p, 2) picture pixels, weighted by ``visibility`` (n, p); ``points_m`` (p, 3) the same
+    points in the head frame, by default the mean head's. With the rotation known every point gives two
+    equations linear in the position t: x (Z + t_z) = X + t_x and y (Z + t_z) = Y + t_y, where (X, Y, Z) is
+    the rotated point and (x, y) its direction. The distance is as wrong as this head is larger or smaller
+    than the mean one (a few per cent).
+    """
+    points_m = mean_points_m() if points_m is None else points_m
+    if points_m is None:
+        return [None] * len(keypoints)
+    rotated = points_m @ np.swapaxes(camera_from_head.matrix, -1, -2)  # (n, p, 3)
+    slopes = (keypoints - (camera.cx, camera.cy)) / (camera.fx, camera.fy)  # (n, p, 2)
+    right_side = slopes * rotated[..., 2:] - rotated[..., :2]
+    normal, moment = _normal_equations(slopes, right_side, visibility)
+    eigenvalues = np.linalg.eigvalsh(normal)
+    solvable = (visibility.sum(axis=1) >= FEWEST_POINTS) & (eigenvalues[:, 0] > SINGULAR * eigenvalues[:, 2])
+    normal[~solvable] = np.eye(3)
+    positions = np.linalg.solve(normal, moment[..., None])[..., 0]
+    in_front = solvable & (positions[:, 2] > 0) & np.isfinite(positions).all(axis=1)
+    return [position if good else None for position, good in zip(positions, in_front, strict=True)]
+
+
+def _normal_equations(
+    slopes: NDArray[np.float64], right_side: NDArray[np.float64], weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A^T W A (n, 3, 3) and A^T W b (n, 3) of the rows [1 0 -x] t = b_x and [0 1 -y] t = b_y."""
+    total = weight.sum(axis=1)
+    mean_slope = (weight[..., None] * slopes).sum(axis=1)
+    normal = np.zeros((len(weight), 3, 3))
+    normal[:, 0, 0] = normal[:, 1, 1] = total
+    normal[:, :2, 2] = normal[:, 2, :2] = -mean_slope
+    normal[:, 2, 2] = (weight * (slopes**2).sum(axis=-1)).sum(axis=1)
+    moment = np.empty((len(weight), 3))
+    moment[:, :2] = (weight[..., None] * right_side).sum(axis=1)
+    moment[:, 2] = -(weight * (slopes * right_side).sum(axis=-1)).sum(axis=1)
+    return normal, moment

@@ -1,0 +1,70 @@
+"""The ONNX Runtime plug-in: named arrays in and out, and clear words for files that are no models."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headwise import plugins
+from headwise.errors import ModelError, SettingsError
+
+
+def load(model: object, **options: object):
+    return plugins.load("runtimes", "onnxruntime", model=model, **options)
+
+
+def test_runs_named_arrays_and_knows_its_card(tiny_pose_model: Path) -> None:
+    model = load(tiny_pose_model)
+    said = model(crops=np.zeros((3, 32, 32, 3), np.uint8))
+    assert model.card.name == "tiny-pose"
+    assert dict(model.inputs) == {"crops": "uint8"}
+    assert (
+        set(said)
+        == set(model.outputs)
+        == {"rotation", "spread_deg", "keypoints", "visibility", "face_hidden"}
+    )
+    assert said["rotation"].shape == (3, 3, 3)
+    assert said["keypoints"].shape == (3, 68, 2)
+
+
+def test_bytes_and_path_are_the_same_model(tiny_pose_model: Path) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    from_path, from_bytes = load(tiny_pose_model), load(tiny_pose_model.read_bytes(), threads=2)
+    np.testing.assert_array_equal(from_path(crops=crops)["keypoints"], from_bytes(crops=crops)["keypoints"])
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a no model", b"\x08\x07\x12"])
+def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "wrong.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"wrong\.onnx is no ONNX model") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cut_off_model_is_an_error(tmp_path: Path, tiny_pose_model: Path) -> None:
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(tiny_pose_model.read_bytes()[:-200])
+    with pytest.raises(ModelError, match=r"cut\.onnx"):
+        load(path)
+
+
+def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.onnx"):
+        load(tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match="cannot read"):
+        load(tmp_path)
+
+
+def test_a_foreign_model_has_no_card(tmp_path: Path, tiny_pose_model: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(str(tiny_pose_model))
+    del model.metadata_props[:]
+    onnx.save(model, str(tmp_path / "foreign.onnx"))
+    with pytest.raises(ModelError, match=r"foreign\.onnx.*headwise\.card"):
+        load(tmp_path / "foreign.onnx")
+
+
+def test_threads_must_not_be_negative(tiny_pose_model: Path) -> None:
+    with pytest.raises(SettingsError, match="threads"):
+        load(tiny_pose_model, threads=-1)
