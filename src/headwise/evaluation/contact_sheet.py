@@ -1,6 +1,7 @@
 """One picture of the worst items of a run: what was expected in white, what came in colour."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from headwise.boxes import Box
 from headwise.crops import CropRule, cut
 from headwise.errors import InputError
 from headwise.evaluation.outcome import Read, WorstItem
+from headwise.evaluation.report import save
 from headwise.rotation import Rotation
 from headwise.warp import Warp
 
@@ -31,6 +33,11 @@ def contact_sheet(items: Sequence[WorstItem], read: Read) -> Image:
         top, left = (index // COLUMNS) * tile.shape[0], (index % COLUMNS) * TILE_PX
         sheet[top : top + tile.shape[0], left : left + TILE_PX] = tile
     return sheet
+
+
+def save_png(path: Path, image: Image) -> None:
+    """Write an RGB picture. Raises OutputError."""
+    save(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
 
 
 def _tile(item: WorstItem, read: Read) -> Image:

@@ -1,7 +1,10 @@
-"""The JSON of a run as Markdown: readable in a terminal, in reports/ and in a pull request."""
+"""The JSON of a run, in a file and as Markdown: readable in a terminal, in reports/ and in a pull request."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
+from headwise.errors import OutputError
 from headwise.evaluation.outcome import Json
 
 UNKNOWN = "-"
@@ -10,6 +13,20 @@ UNKNOWN = "-"
 def as_markdown(report: Json) -> str:
     """A report of any protocol; unknown numbers are a dash."""
     return {"table": _table_report, "points5": _points5_report}[report["protocol"]](report)
+
+
+def save_json(path: Path, report: Json) -> None:
+    """Write the numbers, making the folder if need be. Raises OutputError."""
+    save(path, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+
+
+def save(path: Path, content: bytes) -> None:
+    """Write a file, making its folder if need be. Raises OutputError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -30,7 +30,6 @@ from headwise.errors import BoxError, InputError, SettingsError
 from headwise.evaluation.labels import LABELS_FILE, Row, labels_sha256, list_sha256, number, read_labels
 from headwise.evaluation.metrics import mean_of_known
 from headwise.evaluation.outcome import (
-    Detect,
     Floats,
     Image,
     Json,
@@ -41,6 +40,7 @@ from headwise.evaluation.outcome import (
     as_json,
 )
 from headwise.evaluation.pose_errors import PoseErrors, mae_with_missed, pose_errors, pose_scores
+from headwise.results import Detection
 from headwise.rotation import Rotation
 
 ORDER = EulerOrder.LP300W
@@ -129,7 +129,7 @@ class Table:
         if self.boxes == "detected":
             assert tools.detect is not None, "needs_detector"
             found = [
-                overlapping(tools.detect, image, items[i].box)
+                overlapping(tools.detect(image), items[i].box, tools.detector_threshold)
                 for i, image in zip(indices, images, strict=True)
             ]
         else:
@@ -150,9 +150,10 @@ def read_items(folder: Path) -> list[Item]:
     return [_item(folder, line, row) for line, row in enumerate(read_labels(folder, COLUMNS), start=2)]
 
 
-def overlapping(detect: Detect, image: Image, box: Box) -> Box | None:
-    """The detected box that overlaps `box` most, None if none reaches SMALLEST_OVERLAP_IOU."""
-    best = max((detection.box for detection in detect(image)), key=box.iou, default=None)
+def overlapping(detections: Sequence[Detection], box: Box, threshold: float) -> Box | None:
+    """The box that overlaps `box` most among good enough scores; None below SMALLEST_OVERLAP_IOU."""
+    boxes = (detection.box for detection in detections if detection.score >= threshold)
+    best = max(boxes, key=box.iou, default=None)
     return best if best is not None and box.iou(best) >= SMALLEST_OVERLAP_IOU else None
 
 

@@ -1,0 +1,203 @@
+"""How fast it runs here: median milliseconds of each stage, frames per second end to end.
+
+Pictures and frames lie in memory: decoding, drawing and writing are not in the numbers. The number of cores
+holds for ONNX Runtime and OpenCV alike.
+"""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headwise import pipeline, weights
+from headwise.boxes import Box
+from headwise.crops import cut
+from headwise.errors import InputError, ModelError
+from headwise.evaluation.outcome import Json, as_json
+from headwise.pictures import read_picture
+from headwise.pipeline import Pipeline
+from headwise.runtimes import Model
+from headwise.sources import Frame, open_sources
+from headwise.warp import Border, Warp
+
+Image = NDArray[np.uint8]
+Clock = Callable[[], float]
+
+WIDTH_PX, HEIGHT_PX = 640, 480
+WARM_UP_CALLS = 10
+CALLS = 100
+VIDEO_FRAMES = 150
+FRAMES_PER_S = 30.0
+SWAY_PX = 40.0
+"""How far the head of the generated video moves to each side: as slow as a person, but not standing still."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is measured on: one picture, and the frames of one video."""
+
+    image: Image
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Medians of one run. `faces` were found in the picture; if none, picture_fps is the detector's alone."""
+
+    threads: int
+    faces: int
+    detector_ms: float
+    crop_ms: float
+    pose_ms: float
+    picture_fps: float
+    video_fps: float
+
+
+def run(
+    material: Material,
+    *,
+    model: str | Path = "pose",
+    detector: str | Path = "headwise",
+    calls: int = CALLS,
+    clock: Clock = time.perf_counter,
+) -> Json:
+    """The JSON of a bench: cpu, the one-thread numbers at the top, those of all cores under all_threads."""
+    one, everything = (
+        measured(material, model=model, detector=detector, threads=threads, calls=calls, clock=clock)
+        for threads in (1, os.cpu_count() or 1)
+    )
+    height, width = material.image.shape[:2]
+    sizes = {"picture_px": [width, height], "video_frames": len(material.frames)}
+    json: Json = as_json({"cpu": cpu_name(), **as_json(one), **sizes, "all_threads": as_json(everything)})
+    return json
+
+
+def measured(
+    material: Material, *, model: str | Path, detector: str | Path, threads: int, calls: int, clock: Clock
+) -> Speed:
+    """One run with so many cores."""
+    with _opencv_threads(threads):
+        whole = pipeline.open(model=model, detector=detector, threads=threads)
+        network = weights.open_model(model, "pose", threads=threads)
+        return _speed(whole, network, material, threads, lambda call: median_ms(call, clock, calls), clock)
+
+
+def median_ms(call: Callable[[], object], clock: Clock = time.perf_counter, calls: int = CALLS) -> float:
+    """Median duration of one call in milliseconds, after some that are not counted."""
+    for _ in range(WARM_UP_CALLS):
+        call()
+    return statistics.median(_seconds(call, clock) for _ in range(calls)) * 1e3
+
+
+def cpu_name() -> str:
+    """The processor's model as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def material(picture: Path | None = None, video: Path | None = None, frames: int = VIDEO_FRAMES) -> Material:
+    """A picture file, or one drawn here; a video file, or the picture swaying. Raises InputError."""
+    image = read_picture(picture) if picture is not None else drawn_picture()
+    return Material(image, read_frames(video, frames) if video is not None else swaying_frames(image, frames))
+
+
+def read_frames(video: Path, count: int = VIDEO_FRAMES) -> tuple[Frame, ...]:
+    """The first `count` frames of a video file."""
+    with next(iter(open_sources([str(video)]))) as source:
+        if not source.is_stream:
+            raise InputError(f"{video}: a video is needed here; pass pictures as --picture")
+        return tuple(islice(source, count))
+
+
+def swaying_frames(image: Image, count: int = VIDEO_FRAMES) -> tuple[Frame, ...]:
+    """The picture moved from side to side and back, one period in `count` frames."""
+    height, width = image.shape[:2]
+    right_px = SWAY_PX * np.sin(2 * np.pi * np.arange(count) / count)
+    return tuple(
+        Frame(Warp.moving(dx, 0.0).image(image, width, height, Border.REPLICATE), index, index / FRAMES_PER_S)
+        for index, dx in enumerate(right_px)
+    )
+
+
+def drawn_picture() -> Image:
+    """A plain face in front of a plain wall, so that the bench runs where no photograph is at hand."""
+    image = np.full((HEIGHT_PX, WIDTH_PX, 3), (120, 130, 140), np.uint8)
+    x, y = WIDTH_PX // 2, HEIGHT_PX // 2
+    cv2.ellipse(image, (x, y + 190), (150, 90), 0, 0, 360, (50, 60, 110), -1, cv2.LINE_AA)
+    cv2.ellipse(image, (x, y - 15), (88, 118), 0, 0, 360, (60, 40, 30), -1, cv2.LINE_AA)
+    cv2.ellipse(image, (x, y), (75, 100), 0, 0, 360, (224, 180, 150), -1, cv2.LINE_AA)
+    for side in (-1, 1):
+        cv2.ellipse(image, (x + side * 30, y - 15), (13, 7), 0, 0, 360, (245, 245, 245), -1, cv2.LINE_AA)
+        cv2.circle(image, (x + side * 30, y - 15), 6, (50, 35, 25), -1, cv2.LINE_AA)
+        cv2.ellipse(image, (x + side * 30, y - 35), (18, 4), 0, 180, 360, (60, 40, 30), 4, cv2.LINE_AA)
+    cv2.ellipse(image, (x, y + 18), (11, 16), 0, 0, 180, (180, 130, 105), 3, cv2.LINE_AA)
+    cv2.ellipse(image, (x, y + 50), (27, 9), 0, 0, 360, (175, 85, 85), -1, cv2.LINE_AA)
+    return cv2.GaussianBlur(image, (0, 0), 1.2).astype(np.uint8)
+
+
+def _speed(
+    whole: Pipeline,
+    network: Model,
+    material: Material,
+    threads: int,
+    median_of: Callable[[Callable[[], object]], float],
+    clock: Clock,
+) -> Speed:
+    rule = network.card.crop
+    if rule is None:
+        raise ModelError(f"the card of {network.card.name} names no crop")
+    image, found = material.image, whole.detector(material.image)
+    box = found[0].box if found else _middle(image)
+    crops = cut(image, box, rule)[0][None]
+    return Speed(
+        threads=threads,
+        faces=len(found),
+        detector_ms=median_of(lambda: whole.detector(image)),
+        crop_ms=median_of(lambda: cut(image, box, rule)),
+        pose_ms=median_of(lambda: network(crops=crops)),
+        picture_fps=1e3 / median_of(lambda: whole(image)),
+        video_fps=_frames_per_second(whole, material.frames, clock),
+    )
+
+
+def _frames_per_second(whole: Pipeline, frames: Sequence[Frame], clock: Clock) -> float:
+    """The whole stream, the detector's turns included, over all its frames; the first run warms up."""
+    for _ in whole.run(frames[:WARM_UP_CALLS]):
+        pass
+    seconds = _seconds(lambda: sum(1 for _ in whole.run(frames)), clock)
+    return len(frames) / seconds
+
+
+def _seconds(call: Callable[[], object], clock: Clock) -> float:
+    start = clock()
+    call()
+    return clock() - start
+
+
+def _middle(image: Image) -> Box:
+    height, width = image.shape[:2]
+    side = min(height, width) / 3
+    return Box.from_center((width / 2, height / 2), side, side)
+
+
+@contextmanager
+def _opencv_threads(count: int) -> Iterator[None]:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(count)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
