@@ -125,9 +125,9 @@ def test_pixels_move_exactly_as_points_do(factor, deg, mirrored):
 def test_shrinking_does_not_alias():
     stripes = np.zeros((400, 400), dtype=np.uint8)
     stripes[:, ::2] = 200
-    for factor in (0.5, 0.37, 0.21):
+    for factor in (0.7, 0.6, 0.55, 0.5, 0.37, 0.21):
         shrunk = Warp.scaling(factor).image(stripes, int(400 * factor), int(400 * factor))
-        assert np.ptp(shrunk[5:-5, 5:-5].astype(int)) < 30, "fine stripes become even gray"
+        assert np.ptp(shrunk[5:-5, 5:-5].astype(int)) < 80, "fine stripes become nearly even gray"
 
 
 @pytest.mark.parametrize("factor", [0.2, 0.6, 1.0, 3.0])
