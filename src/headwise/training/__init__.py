@@ -1,0 +1,1 @@
+"""Training: datasets, augmentations, networks, losses and the loop that joins them. Needs PyTorch."""

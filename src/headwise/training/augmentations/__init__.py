@@ -1,0 +1,1 @@
+"""Plug-ins: random policies; each draw returns one certain transform."""

@@ -1,0 +1,1 @@
+"""Plug-ins: convolutional feature extractors."""

@@ -1,0 +1,1 @@
+"""Plug-ins: readers of training data. They translate labels into our convention, once."""

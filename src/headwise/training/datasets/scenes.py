@@ -1,0 +1,313 @@
+"""Endless pictures for the detector: rendered scenes and compositions of cut-out heads, mixed.
+
+Composing on the fly costs a few milliseconds and never shows the same picture twice. Decoded heads, views and drawn
+things are kept in pools of which a part is replaced all the time; folders are looked through again now and then, so
+shards that are still being rendered join in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from headwise.conventions import FLIP_5
+from headwise.errors import InputError
+from headwise.training import sprites
+from headwise.training.augmentations import colour, degrade
+from headwise.training.compositions import (
+    FOUND_FROM,
+    IGNORED_BELOW_PX,
+    IGNORED_FROM,
+    MOST_HEADS,
+    SMALLEST_PX,
+    HeadCutout,
+    HeadLabels,
+    compose,
+    cutout,
+    head_sides,
+    shuffled,
+    without_head,
+)
+from headwise.training.sprites import Picture, Sprite
+from headwise.warp import Border, Warp
+
+HEADS_KEPT, VIEWS_KEPT, DRAWN_KEPT, TEXTURES_KEPT = 1000, 200, 300, 100
+TEXTURE_PX = 256
+REPLACED_SHARE = 0.12  # of the draws from a full pool that bring in something new
+HELD_OUT_EACH = 20  # every 20th item of a shard is never trained on
+RESCAN_EVERY = 5000  # items read between two looks at the folder
+HEAD_COUNTS = ((0, 0.12), (1, 0.34), (2, 0.16), (4, 0.18), (8, 0.12), (16, 0.08))  # at most so many, and how often
+CLUTTER_SHARE, MOST_CLUTTER = 0.6, 9
+OCCLUDED_SHARE, MOST_OCCLUDERS = 0.3, 3
+VIEW_SHARE, COLLAGE_SHARE = 0.8, 0.12
+SCENE_SCALES = (0.25, 1.6)  # of rendered scenes
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """``image`` uint8 RGB (h, w, 3) and the heads in it, in its pixels."""
+
+    image: Picture
+    labels: HeadLabels
+
+
+class Pool(Generic[T]):
+    """Things that are slow to make, kept for reuse; ``make`` may return None: nothing this time."""
+
+    def __init__(self, make: Callable[[Generator], T | None], capacity: int) -> None:
+        self._make = make
+        self._capacity = capacity
+        self._kept: list[T] = []
+
+    def draw(self, rng: Generator) -> T:
+        full = len(self._kept) >= self._capacity
+        if not full or rng.random() < REPLACED_SHARE:
+            fresh = self._make(rng)
+            if fresh is not None and full:
+                self._kept[int(rng.integers(0, self._capacity))] = fresh
+            elif fresh is not None:
+                self._kept.append(fresh)
+                return fresh
+            elif not self._kept:
+                return self.draw(rng)
+        return self._kept[int(rng.integers(0, len(self._kept)))]
+
+
+class ShardFolder:
+    """Random items of the shards in a folder: arrays by name, and pictures by the file that holds them."""
+
+    def __init__(self, folder: Path, arrays: tuple[str, ...], held_out: bool) -> None:
+        self._folder, self._arrays, self._held_out = folder, arrays, held_out
+        self._shards: dict[Path, dict[str, NDArray[Any]]] = {}
+        self._names: list[Path] = []
+        self._shares = np.zeros(0)
+        self._reads = 0
+        self._scan()
+
+    def __len__(self) -> int:
+        return sum(len(shard["image_offset"]) - 1 for shard in self._shards.values())
+
+    def draw(self, rng: Generator) -> Item:
+        self._reads += 1
+        if self._reads % RESCAN_EVERY == 0:
+            self._scan()
+        path = self._names[int(rng.choice(len(self._names), p=self._shares))]
+        shard = self._shards[path]
+        while True:
+            index = int(rng.integers(0, len(shard["image_offset"]) - 1))
+            if (index % HELD_OUT_EACH == 0) == self._held_out:
+                return Item(shard, index)
+
+    def _scan(self) -> None:
+        for path in sorted(self._folder.glob("shard-*.npz")):
+            if path not in self._shards:
+                shard = self._open(path)
+                if len(shard["image_offset"]) > 1 + (not self._held_out):  # the first item is a held-out one
+                    self._shards[path] = shard
+        if not len(self):
+            raise InputError(f"no shards with pictures in {self._folder}")
+        self._names = list(self._shards)
+        counts = np.array([len(self._shards[p]["image_offset"]) - 1 for p in self._names], float)
+        self._shares = counts / counts.sum()
+
+    def _open(self, path: Path) -> dict[str, NDArray[Any]]:
+        with np.load(path, allow_pickle=False) as stored:
+            missing = [name for name in ("image_offset", *self._arrays) if name not in stored]
+            if missing:
+                raise InputError(f"{path} has no {', '.join(missing)}")
+            shard = {name: stored[name] for name in ("image_offset", *self._arrays)}
+        for suffix in ("bin", "mask"):
+            file = path.with_suffix(f".{suffix}")
+            if file.exists() and file.stat().st_size:
+                shard[suffix] = np.memmap(file, np.uint8, "r")
+        return shard
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of one shard."""
+
+    shard: dict[str, NDArray[Any]]
+    index: int
+
+    def __getitem__(self, name: str) -> Any:
+        return self.shard[name][self.index]
+
+    def heads(self, name: str) -> NDArray[Any]:
+        """The rows of a per-head array that belong to this picture."""
+        start, end = self.shard["head_start"][self.index : self.index + 2]
+        return self.shard[name][start:end]
+
+    def image(self) -> Picture:
+        """uint8 RGB."""
+        return cv2.imdecode(self._bytes("bin", "image_offset"), cv2.IMREAD_COLOR_RGB)
+
+    def mask(self) -> Picture:
+        """uint8 (h, w)."""
+        return cv2.imdecode(self._bytes("mask", "mask_offset"), cv2.IMREAD_GRAYSCALE)
+
+    def _bytes(self, file: str, offsets: str) -> NDArray[np.uint8]:
+        start, end = self.shard[offsets][self.index : self.index + 2]
+        return np.asarray(self.shard[file][start:end])
+
+
+class SceneSource:
+    """Call it with a random generator and a size for the next Scene; see ``create``."""
+
+    def __init__(
+        self, heads: ShardFolder, scenes: ShardFolder | None, views: ShardFolder | None, scene_share: float
+    ) -> None:
+        self._scenes = scenes
+        self._scene_share = scene_share if scenes is not None else 0.0
+        self._heads = Pool(lambda rng: _read_head(rng, heads), HEADS_KEPT)
+        self._views = None if views is None else Pool(lambda rng: views.draw(rng).image(), VIEWS_KEPT)
+        self._drawn = Pool(sprites.draw, DRAWN_KEPT)
+        self._textures = Pool(lambda rng: sprites.texture(rng, TEXTURE_PX, TEXTURE_PX), TEXTURES_KEPT)
+        self._colour = colour.create(gray=0.1, infrared=0.04, equalise=0.03)
+        self._degrade = degrade.create(
+            small=0.15, smallest_px=40, blur=0.15, motion=0.05, jpeg=0.3, sharpen=0.08
+        )
+
+    def __call__(self, rng: Generator, size_px: int) -> Scene:
+        """``size_px``: side of the picture, a multiple of 32."""
+        if self._scenes is not None and rng.random() < self._scene_share:
+            scene = zoomed_scene(rng, self._scenes.draw(rng), size_px)
+        else:
+            scene = self._composition(rng, size_px)
+        image = self._degrade.draw(rng)(self._colour.draw(rng)(scene.image))
+        return Scene(np.ascontiguousarray(image), scene.labels)
+
+    def _composition(self, rng: Generator, size_px: int) -> Scene:
+        counts, shares = zip(*HEAD_COUNTS, strict=True)
+        place = int(rng.choice(len(counts), p=shares))
+        fewest = counts[place - 1] + 1 if place else 0
+        count = int(rng.integers(fewest, counts[place] + 1))
+        heads = [self._heads.draw(rng) for _ in range(min(count, MOST_HEADS))]
+        things = int(rng.integers(1, MOST_CLUTTER + 1) * (rng.random() < CLUTTER_SHARE))
+        clutter = [self._thing(rng) for _ in range(things)]
+        covers = int(rng.integers(1, MOST_OCCLUDERS + 1) * (rng.random() < OCCLUDED_SHARE))
+        occluders = [self._drawn.draw(rng) for _ in range(covers)]
+        sides = head_sides(rng, len(heads), size_px)
+        made = compose(rng, self._background(rng, size_px), heads, sides, clutter, occluders)
+        return Scene(made.image, made.labels)
+
+    def _thing(self, rng: Generator) -> Sprite:
+        """Something that is no head, though some of it is made of one."""
+        kind = rng.random()
+        if kind < 0.12:
+            return without_head(self._heads.draw(rng))
+        if kind < 0.18:
+            return shuffled(rng, self._heads.draw(rng))
+        return self._drawn.draw(rng)
+
+    def _background(self, rng: Generator, size: int) -> Picture:
+        if self._views is None or rng.random() >= VIEW_SHARE:
+            return window(rng, self._textures.draw(rng), size)
+        image = window(rng, self._views.draw(rng), size)
+        if rng.random() < COLLAGE_SHARE:
+            other, edge = window(rng, self._views.draw(rng), size), int(rng.uniform(0.1, 0.9) * size)
+            image[edge:] = other[edge:]
+        if rng.random() < COLLAGE_SHARE:
+            edge = int(rng.uniform(0.1, 0.9) * size)
+            image[:, edge:] = window(rng, self._views.draw(rng), size)[:, edge:]
+        return image
+
+
+def window(rng: Generator, view: Picture, size: int) -> Picture:
+    """A square part of a view, mirrored or not, rarely turned by a quarter."""
+    shorter = min(view.shape[:2])
+    side = int(np.exp(rng.uniform(np.log(min(shorter, size * 0.4)), np.log(shorter))))
+    left, top = (int(rng.integers(0, length - side + 1)) for length in (view.shape[1], view.shape[0]))
+    part = view[top : top + side, left : left + side]
+    method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    image = cv2.resize(part, (size, size), interpolation=method)
+    if rng.random() < 0.5:
+        image = cv2.flip(image, 1)
+    if rng.random() < 0.1:
+        image = np.ascontiguousarray(np.rot90(image))
+    return image
+
+
+def zoomed_scene(rng: Generator, item: Item, size: int) -> Scene:
+    """A square of a rendered scene, scaled so that one of its heads has a size drawn at random; mirrored or not."""
+    image = item.image()
+    boxes = item.heads("box").astype(np.float64)
+    height, width = image.shape[:2]
+    if len(boxes):
+        chosen = boxes[int(rng.integers(0, len(boxes)))]
+        wanted = np.exp(rng.uniform(np.log(SMALLEST_PX), np.log(size)))
+        scale = float(np.clip(wanted / (chosen[2:] - chosen[:2]).max(), *SCENE_SCALES))
+        about = (chosen[:2] + chosen[2:]) / 2
+    else:
+        scale = float(np.exp(rng.uniform(*np.log(SCENE_SCALES))))
+        about = rng.uniform(0, 1, 2) * (width, height)
+    scale = max(scale, size / max(width, height) * 0.8)
+    place = rng.uniform(0.1, 0.9, 2) * size
+    shift = place - scale * about
+    for axis, length in enumerate((width * scale, height * scale)):  # rather the scene's inside than black beyond it
+        low, high = min(0.0, size - length), max(0.0, size - length)
+        shift[axis] = np.clip(shift[axis], low, high)
+    warp = Warp.moving(*shift) @ Warp.scaling(scale)
+    if rng.random() < 0.5:
+        warp = Warp.mirroring(size) @ warp
+    return Scene(warp.image(image, size, size, Border.BLACK), scene_labels(item, warp, size))
+
+
+def scene_labels(item: Item, warp: Warp, size: int) -> HeadLabels:
+    """Labels of a rendered scene seen through a warp without rotation."""
+    stored = item.heads("box").astype(np.float64)
+    if not len(stored):
+        return HeadLabels.none()
+    corners = np.sort(warp.points(stored.reshape(-1, 2, 2)), axis=1)
+    boxes = corners.reshape(-1, 4)
+    points = warp.points(item.heads("points5_px").astype(np.float64))
+    visible = item.heads("points5_visible").astype(bool)
+    if warp.mirrors:
+        points, visible = points[:, list(FLIP_5)], visible[:, list(FLIP_5)]
+    inside = (points >= 0).all(2) & (points < size).all(2)
+    seen = np.clip(corners, 0, size)
+    share = np.ptp(seen, axis=1).prod(1) / np.ptp(corners, axis=1).prod(1).clip(1e-6)
+    share = share * item.heads("visible_fraction")
+    unclear = (share < FOUND_FROM) | (np.ptp(corners, axis=1).max(1) < IGNORED_BELOW_PX) | item.heads("ignore")
+    kept = share >= IGNORED_FROM
+    return HeadLabels(
+        boxes[kept].astype(np.float32),
+        points[kept].astype(np.float32),
+        (visible & inside)[kept],
+        unclear.astype(bool)[kept],
+    )
+
+
+def _read_head(rng: Generator, heads: ShardFolder) -> HeadCutout | None:
+    item = heads.draw(rng)
+    return cutout(rng, item.image(), item.mask(), item["points68_px"], item["visibility"])
+
+
+def create(
+    heads: str | Path,
+    scenes: str | Path | None = None,
+    backgrounds: str | Path | None = None,
+    *,
+    scene_share: float = 0.35,
+    held_out: bool = False,
+) -> SceneSource:
+    """``heads``: folder of crop shards; ``scenes``: of scene shards, ``scene_share`` of the pictures come from there;
+    ``backgrounds``: of shards of views without people. ``held_out``: made of the items no other source uses.
+    """
+    crop_arrays = ("mask_offset", "points68_px", "visibility")
+    scene_arrays = ("head_start", "box", "points5_px", "points5_visible", "visible_fraction", "ignore")
+    return SceneSource(
+        ShardFolder(Path(heads), crop_arrays, held_out),
+        None if scenes is None else ShardFolder(Path(scenes), scene_arrays, held_out),
+        None if backgrounds is None else ShardFolder(Path(backgrounds), (), held_out),
+        scene_share,
+    )

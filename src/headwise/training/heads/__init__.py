@@ -1,0 +1,1 @@
+"""Plug-ins: what turns pooled features into the outputs of a model file."""

@@ -1,0 +1,138 @@
+"""Settings of a training run: one TOML file, every key checked, `--set optim.lr=3e-4` on top."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from headwise.errors import InputError, SettingsError
+
+
+class Settings(BaseModel):
+    """Frozen, and no key that is not declared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stage(Settings):
+    """A stretch of the schedule at one input size."""
+
+    size_px: int = Field(ge=32, le=1024)
+    share: float = Field(gt=0, le=1)
+
+
+class Schedule(Settings):
+    """How long. The run ends when samples or minutes are used up, whichever comes first."""
+
+    samples: int = Field(2_000_000, ge=1)
+    max_minutes: float = Field(0.0, ge=0, description="0: no limit")
+    batch: int = Field(64, ge=2)
+    stages: tuple[Stage, ...] = (Stage(size_px=80, share=0.5), Stage(size_px=112, share=0.5))
+
+
+class Optim(Settings):
+    """AdamW with warm-up and cosine."""
+
+    lr: float = Field(2e-3, gt=0)
+    beta2: float = Field(0.99, gt=0, lt=1)
+    weight_decay: float = Field(0.02, ge=0)
+    warmup_share: float = Field(0.04, ge=0, lt=1)
+    clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
+    average_decay: float = Field(0.999, ge=0, lt=1)
+
+
+class Loader(Settings):
+    """Threads of the training step and worker processes beside it."""
+
+    threads: int = Field(2, ge=1)
+    workers: int = Field(1, ge=0)
+
+
+class Log(Settings):
+    """How often, in minutes, and how much."""
+
+    checkpoint_minutes: float = Field(3.0, gt=0)
+    validate_minutes: float = Field(6.0, gt=0)
+    validation_samples: int = Field(1000, ge=1)
+
+
+class RunSettings(Settings):
+    """The whole file. `task` holds the task's name and its own options, which the task checks."""
+
+    name: str
+    task: dict[str, Any]
+    seed: int = Field(1, ge=0)
+    accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    channels_last: bool = True
+    schedule: Schedule = Schedule()
+    optim: Optim = Optim()
+    loader: Loader = Loader()
+    log: Log = Log()
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def checked(kind: type[S], values: dict[str, Any], where: str = "") -> S:
+    """Validated settings; SettingsError names the first wrong key, and the nearest right one."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as wrong:
+        raise SettingsError(message(kind, wrong, where)) from None
+
+
+def message(kind: type[Settings], wrong: ValidationError, where: str) -> str:
+    """One line about the first error."""
+    error = wrong.errors()[0]
+    path = [str(part) for part in error["loc"]]
+    name = ".".join(([where] if where else []) + path)
+    if error["type"] != "extra_forbidden":
+        return f"setting {name}: {error['msg']}, got {error['input']!r}"
+    known = keys_beside(kind, path)
+    nearest = get_close_matches(path[-1], known, n=1)
+    guess = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return f"no setting {name!r}; {guess}there are: {', '.join(known)}"
+
+
+def keys_beside(kind: type[BaseModel], path: list[str]) -> list[str]:
+    """Names allowed where the last key of path stands."""
+    for part in path[:-1]:
+        inner = kind.model_fields[part].annotation if part in kind.model_fields else None
+        inner = next((a for a in getattr(inner, "__args__", ()) if isinstance(a, type)), inner)
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            kind = inner
+    return sorted(kind.model_fields)
+
+
+def read_settings(path: Path, changes: tuple[str, ...] = ()) -> RunSettings:
+    """The TOML file with `key.key=value` changes; values are TOML, or text when they are not."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as wrong:
+        raise InputError(f"cannot read the settings {path}: {wrong.strerror}") from wrong
+    except tomllib.TOMLDecodeError as wrong:
+        raise SettingsError(f"{path} is no TOML: {wrong}") from wrong
+    for change in changes:
+        apply_change(values, change)
+    return checked(RunSettings, values)
+
+
+def apply_change(values: dict[str, Any], change: str) -> None:
+    """Set one dotted key in place."""
+    name, equals, text = change.partition("=")
+    if not equals or not name.strip():
+        raise SettingsError(f"--set needs key=value, got {change!r}; for example optim.lr=3e-4")
+    *parents, last = name.strip().split(".")
+    for part in parents:
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise SettingsError(f"--set {name}: {part!r} is a value, not a table")
+    try:
+        values[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        values[last] = text

@@ -1,0 +1,1 @@
+"""Plug-ins: what the loop can train (`headwise.training.loop.Task`)."""
