@@ -94,6 +94,11 @@ def test_empty_roll_scores_azimuth_and_elevation_whatever_the_roll_of_the_answer
     assert report["order"] == "azimuth"
 
 
+def test_empty_roll_angles_are_azimuth_and_elevation_of_where_the_face_looks(tmp_path: Path) -> None:
+    report = run(write_table(tmp_path, [(40.0, 30.0, None)]), [(40.0, 30.0, 11.0)], order=EulerOrder.AZIMUTH)
+    assert report["facing"]["mean"] == 0
+
+
 def test_empty_roll_excludes_pitch_beyond_60(tmp_path: Path) -> None:
     report = run(write_table(tmp_path, [(0, 60, None), (0, -90, None), (0, 90, 0)]), [(0, 60, 0)] * 3)
     assert (report["excluded"], report["items"]) == (1, 2)
