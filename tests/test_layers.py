@@ -7,7 +7,8 @@ LAYERS = (
     "cli server scale",
     "applications training evaluation deployment synthesis",
     "pipeline following overlays estimator fitting",
-    "detectors runtimes trackers sources sinks weights pictures picture_header video_header thinning smoothing drawing",
+    "detectors runtimes trackers sources sinks weights smoothing thinning"
+    " pictures picture_header video_header drawing",
     "results crops model_card",
     "rotation boxes camera warp",
     "conventions errors plugins",
