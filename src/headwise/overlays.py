@@ -1,0 +1,97 @@
+"""Which overlay goes where: one file for one input, a folder with a file for each of several."""
+
+from __future__ import annotations
+
+import os
+from itertools import chain, count
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwise import plugins
+from headwise.conventions import EulerOrder
+from headwise.errors import OutputError
+from headwise.results import FrameResult
+from headwise.sinks import Sink, writing
+from headwise.sources import Source
+
+FILE_ENDINGS = (".png", ".mp4")
+
+
+class Overlays:
+    """A sink for many sources: call `start` before the first frame of each.
+
+    path: a .png or .mp4 file for a single source; else a folder, made if missing, in which names stay
+    distinct (`a.png`, then `b_a.png` for b/a.jpg, then `b_a-2.png`). Raises OutputError at once for what
+    cannot be written.
+    """
+
+    def __init__(
+        self, path: str | Path, *, several: bool = False, order: EulerOrder = EulerOrder.AZIMUTH
+    ) -> None:
+        self._path = Path(path)
+        self._order = order
+        self._sink: Sink | None = None
+        self._taken: set[str] = set()
+        self._is_file = self._path.suffix.lower() in FILE_ENDINGS and not self._path.is_dir()
+        if self._is_file and several:
+            raise OutputError(f"{path}: several inputs need a folder for their overlays, not one file")
+        with writing(self._path):
+            folder = self._path.parent if self._is_file else self._path
+            if not self._is_file:
+                folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                raise FileNotFoundError(2, "no such folder")
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(13, "permission denied")
+
+    def start(self, source: Source) -> None:
+        """Complete the last overlay and open the one of this source. Raises OutputError."""
+        self.close()
+        path = self._path if self._is_file else self._path / self._free_name(source)
+        if path.exists() and Path(source.name).exists() and path.samefile(source.name):
+            raise OutputError(f"{path}: the overlay would replace its own input; give another name")
+        if source.is_stream:
+            self._sink = plugins.load(
+                "sinks",
+                "overlay_video",
+                path=path,
+                order=self._order,
+                sound_from=source.name if Path(source.name).is_file() else None,
+                fps=source.fps,
+            )
+        else:
+            self._sink = plugins.load("sinks", "overlay_picture", path=path, order=self._order)
+
+    def _free_name(self, source: Source) -> str:
+        ending = ".mp4" if source.is_stream else ".png"
+        file = Path(source.name)
+        long = f"{file.parent.name}_{file.stem}" if file.parent.name else file.stem
+        names = chain([file.stem, long], (f"{long}-{number}" for number in count(2)))
+        name = next(name + ending for name in names if name + ending not in self._taken)
+        self._taken.add(name)
+        return name
+
+    def write(
+        self,
+        source_name: str,
+        frame_index: int,
+        result: FrameResult,
+        image: NDArray[np.uint8] | None = None,
+    ) -> None:
+        if self._sink is None:
+            raise OutputError(f"{self._path}: no overlay was started for {source_name}")
+        self._sink.write(source_name, frame_index, result, image)
+
+    def close(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
