@@ -1,7 +1,8 @@
 """Pictures with any number of heads, composed from cut-out heads, views and drawn clutter, with exact labels.
 
-A cut-out of the `crops` shards ends where its picture ended: a bust with a straight lower edge. `continue_body` lets
-the body go on below and beside that edge, so that no network learns the edge instead of the head.
+A cut-out of the `crops` shards ends where its picture ended: a bust with a straight lower edge.
+`continue_body` lets the body go on below and beside that edge, so that no network learns the edge instead
+of the head.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ BODY_BELOW = 0.85  # of the crop's side: how far a body is continued
 BODY_BESIDE = 0.35
 COARSE = 4  # pixels between the values of smooth fields
 PATTERN_SHARE = 0.3  # of bodies whose cloth changes its pattern below the crop
-MOST_CUT_ABOVE = 0.03  # share of the crop's upper edge that may be head: more, and the head itself is cut
+MOST_CUT = 0.03  # of the crop's side: an edge that cuts more of the head than this spoils the cut-out
 EDGE_ALPHA = 90  # alpha up to this is dropped: the old background shines through there
 SMALLEST_PX, LARGEST_SHARE = 12.0, 1.15  # side of a head's box: pixels; of the picture's side
 FOUND_FROM, IGNORED_FROM = 0.4, 0.12  # visible share of a head from which it must be found; may be found
 IGNORED_BELOW_PX = 10.0
 MOST_OVERLAP = 0.35  # of a new head's box with another one
 TRIES = 5  # to place a head
+STEEPER = np.clip((np.arange(256) - EDGE_ALPHA) * (255 / (255 - EDGE_ALPHA)), 0, 255).astype(np.uint8)
 OCCLUDER = 255  # owner of pixels that belong to no head
 MOST_HEADS = 24
 BARS_SHARE = 0.08  # of pictures with bars at their edges, as videos and padded pictures have
@@ -60,7 +62,10 @@ class HeadLabels:
     @classmethod
     def none(cls) -> HeadLabels:
         return cls(
-            np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros((0, 5), bool), np.zeros(0, bool)
+            np.zeros((0, 4), np.float32),
+            np.zeros((0, 5, 2), np.float32),
+            np.zeros((0, 5), bool),
+            np.zeros(0, bool),
         )
 
 
@@ -78,15 +83,23 @@ def cutout(
 ) -> HeadCutout | None:
     """A head of a crop shard with its body continued; None where the crop cuts the head itself."""
     size = rgb.shape[0]
-    if points.min() < 0 or points.max() > size or (alpha[0] >= OPAQUE).mean() > MOST_CUT_ABOVE:
+    chin = int(points[:, 1].max())
+    cut = [alpha[0], alpha[:chin, 0], alpha[:chin, -1]]  # above, and beside the head; below is body
+    if (
+        points.min() < 0
+        or points.max() > size
+        or any((edge >= OPAQUE).sum() > MOST_CUT * size for edge in cut)
+    ):
         return None
-    alpha = cv2.convertScaleAbs(cv2.subtract(alpha, EDGE_ALPHA), alpha=255 / (255 - EDGE_ALPHA))
+    alpha = cv2.LUT(alpha, STEEPER)
     rgba, shift = continue_body(rng, np.dstack([rgb, alpha]))
     return HeadCutout(Sprite.of(rgba), points.astype(np.float64) + shift, visibility.astype(bool))
 
 
 def continue_body(rng: Generator, rgba: Picture) -> tuple[Picture, tuple[float, float]]:
-    """A wider and higher cut-out whose body goes on, round, where the old one ended; the shift of its points."""
+    """A wider and higher cut-out whose body goes on, round, where the old one ended; the shift of its
+    points.
+    """
     size = rgba.shape[0]
     below, beside = int(size * BODY_BELOW), int(size * BODY_BESIDE)
     wide = cv2.copyMakeBorder(rgba, 0, below, beside, beside, cv2.BORDER_REPLICATE)
@@ -117,7 +130,8 @@ def _body_outline(rng: Generator, inside: NDArray[np.bool_], width: int, height:
     under = (across / slope) ** 6 + (np.maximum(rows, 0) / trunk_end) ** 4
     distance = np.where(rows < 0, above, under)
     coarse = np.clip(OPAQUE + (1 - distance) * 900, 0, 255).astype(np.uint8)
-    return cv2.resize(coarse, (coarse.shape[1] * COARSE, coarse.shape[0] * COARSE))[:height, :width]
+    fine: Picture = cv2.resize(coarse, (coarse.shape[1] * COARSE, coarse.shape[0] * COARSE))
+    return fine[:height, :width]
 
 
 def _woven(rng: Generator, rgb: Picture, size: int, beside: int) -> Picture:
@@ -126,13 +140,16 @@ def _woven(rng: Generator, rgb: Picture, size: int, beside: int) -> Picture:
     small = cv2.resize(rgb[size:], (width // 2, (height - size) // 2), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), sigmaX=rng.uniform(0.5, 3), sigmaY=1)
     if rng.random() < PATTERN_SHARE:
-        pattern = cv2.subtract(texture(rng, small.shape[1], small.shape[0]), (110, 110, 110, 0))
-        small = cv2.addWeighted(small, 1, pattern, rng.uniform(0.1, 0.6), 0)
+        share = rng.uniform(0.1, 0.6)
+        pattern = texture(rng, small.shape[1], small.shape[0])
+        small = cv2.addWeighted(small, 1, pattern, share, -110 * share)
     rgb[size:] = cv2.resize(small, (width, height - size), interpolation=cv2.INTER_LINEAR)
     coarse_width, coarse_height = width // COARSE, height // COARSE
-    shade = 0.16 * clouds(rng, coarse_width, coarse_height, int(rng.integers(4, 10)))
+    shade: Picture = 0.16 * clouds(rng, coarse_width, coarse_height, int(rng.integers(4, 10)))
     shade[: size // COARSE, beside // COARSE : (beside + size) // COARSE] = 0
-    shade = cv2.resize(cv2.GaussianBlur(1 + shade, (0, 0), 1), (width, height), interpolation=cv2.INTER_LINEAR)
+    shade = cv2.resize(
+        cv2.GaussianBlur(1 + shade, (0, 0), 1), (width, height), interpolation=cv2.INTER_LINEAR
+    )
     return cv2.multiply(rgb, cv2.merge([shade] * 3), dtype=cv2.CV_8U)
 
 
@@ -154,7 +171,7 @@ def shuffled(rng: Generator, head: HeadCutout) -> Sprite:
     face = head.sprite.levels[0][max(0, low[1]) : high[1], max(0, low[0]) : high[0]]
     tile = max(4, min(face.shape[:2]) // 3)
     pieces = [face[y : y + tile, x : x + tile] for y in (0, tile, 2 * tile) for x in (0, tile, 2 * tile)]
-    pieces = [np.rot90(p, rng.integers(0, 4)) for p in pieces if p.shape[:2] == (tile, tile)]
+    pieces = [np.rot90(p, int(rng.integers(0, 4))) for p in pieces if p.shape[:2] == (tile, tile)]
     order = rng.permutation(len(pieces))
     while len(pieces) > 1 and (order == np.arange(len(pieces))).sum() > 2:
         order = rng.permutation(len(pieces))
@@ -172,7 +189,8 @@ def compose(
     clutter: list[Sprite],
     occluders: list[Sprite],
 ) -> Composition:
-    """Clutter, then the heads from small (far) to large (near), then occluders, onto a copy of ``background``.
+    """Clutter, then the heads from small (far) to large (near), then occluders, onto a copy of
+    ``background``.
 
     ``sides_px`` (len(heads),): wanted box sides. Heads that find no place are left out.
     """
@@ -203,7 +221,9 @@ def compose(
 
 
 def labels_of(placed: list[HeadCutout], owners: Picture) -> HeadLabels:
-    """Boxes and five points of heads already in the picture's pixels; how much of each is seen decides its fate."""
+    """Boxes and five points of heads already in the picture's pixels; how much of each is seen decides its
+    fate.
+    """
     boxes, points, visible, ignored = [], [], [], []
     for index, head in enumerate(placed):
         share = visible_share(head.points, owners, index + 1)
@@ -219,7 +239,9 @@ def labels_of(placed: list[HeadCutout], owners: Picture) -> HeadLabels:
         ignored.append(share < FOUND_FROM or side < IGNORED_BELOW_PX)
     if not boxes:
         return HeadLabels.none()
-    return HeadLabels(np.float32(boxes), np.float32(points), np.array(visible), np.array(ignored))
+    return HeadLabels(
+        np.array(boxes, np.float32), np.array(points, np.float32), np.array(visible), np.array(ignored)
+    )
 
 
 def visible_share(points: NDArray[np.float64], owners: Picture, owner: int) -> float:
@@ -237,11 +259,15 @@ def visible_share(points: NDArray[np.float64], owners: Picture, owner: int) -> f
 
 
 def head_sides(rng: Generator, count: int, picture_px: int) -> NDArray[np.float64]:
-    """Box sides of ``count`` heads that stand about equally far away; a third of pictures mix all distances."""
+    """Box sides of ``count`` heads that stand about equally far away; a third of pictures mix all
+    distances.
+    """
     largest = picture_px * (LARGEST_SHARE if count <= 2 else 1.2 / np.sqrt(count))
     spread = rng.choice([0.15, 0.4, 1.0])
     typical = np.exp(rng.uniform(np.log(SMALLEST_PX), np.log(largest)))
-    sides: NDArray[np.float64] = np.clip(typical * np.exp(rng.normal(0, spread, count)), SMALLEST_PX - 3, largest)
+    sides: NDArray[np.float64] = np.clip(
+        typical * np.exp(rng.normal(0, spread, count)), SMALLEST_PX - 3, largest
+    )
     return sides
 
 

@@ -1,8 +1,8 @@
 """Cut-outs with transparency and how they are put onto a picture; drawn things that are not heads.
 
-Drawn sprites are the detector's hard negatives: skin-coloured balls and limbs, hands, text, cloth, clutter. They are
-shaded from their outline alone (height = distance to the edge), which is enough to make a disc a ball and a
-polygon a hand.
+Drawn sprites are the detector's hard negatives: skin-coloured balls and limbs, hands, text, cloth, clutter.
+They are shaded from their outline alone (height = distance to the edge), which is enough to make a disc a
+ball and a polygon a hand.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ LETTERS = "ABCDEFGHKLMNOPRSTUVWXYZabcdefghkmnoprstuvwxyz0123456789@&%?!"
 
 @dataclass(frozen=True, eq=False)
 class Sprite:
-    """``levels``: uint8 RGBA pictures, colours times alpha, each half as wide and high as the one before it."""
+    """``levels``: uint8 RGBA pictures, colours times alpha, each half as wide and high as the one before
+    it.
+    """
 
     levels: tuple[Picture, ...]
 
@@ -63,7 +65,9 @@ def paste(
     owner: int,
     gains_rgb: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> None:
-    """Blend a sprite into ``canvas`` (h, w, 3) in place; where it is opaque, ``owners`` (h, w) becomes ``owner``."""
+    """Blend a sprite into ``canvas`` (h, w, 3) in place; where it is opaque, ``owners`` (h, w) becomes
+    ``owner``.
+    """
     height, width = canvas.shape[:2]
     corners = canvas_from_sprite.points(
         [(0, 0), (sprite.width, 0), (0, sprite.height), (sprite.width, sprite.height)]
@@ -74,8 +78,8 @@ def paste(
         return
     level = min(LEVELS - 1, max(0, floor(log2(1 / canvas_from_sprite.scale) + 0.3)))
     source = sprite.levels[level]
-    # Continuous coordinates of the level -> integer-centred ones of the region, which is what OpenCV counts in.
-    scale_xy = np.array([sprite.width / source.shape[1], sprite.height / source.shape[0]])
+    # Continuous coordinates of the level -> integer-centred ones of the region, which is what OpenCV counts
+    in. scale_xy = np.array([sprite.width / source.shape[1], sprite.height / source.shape[0]])
     matrix = np.array(canvas_from_sprite.matrix)
     matrix[:, :2] *= scale_xy
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - (left + 0.5, top + 0.5)
@@ -92,7 +96,8 @@ def skin_rgb(rng: Generator) -> NDArray[np.float64]:
     """(3,) a colour between two of SKINS_RGB, a little off."""
     first, second = (np.array(SKINS_RGB[i], float) for i in rng.integers(0, len(SKINS_RGB), 2))
     colour = first + (second - first) * rng.random()
-    return np.clip(colour * np.exp(rng.normal(0, 0.08, 3)), 5, 250)
+    varied: NDArray[np.float64] = np.clip(colour * np.exp(rng.normal(0, 0.08, 3)), 5, 250)
+    return varied
 
 
 def any_rgb(rng: Generator) -> NDArray[np.float64]:
@@ -103,12 +108,14 @@ def any_rgb(rng: Generator) -> NDArray[np.float64]:
 def clouds(rng: Generator, width: int, height: int, cells: int) -> NDArray[np.float32]:
     """(height, width) smooth noise of about ``cells`` bumps across, mean 0, deviation about 1."""
     grid = rng.standard_normal((max(2, cells), max(2, cells)), dtype=np.float32)
-    noise: NDArray[np.float32] = cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+    noise: Picture = cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
     return noise
 
 
 def texture(rng: Generator, width: int, height: int) -> Picture:
-    """uint8 (height, width, 3): stripes, checks, dots, noise of several sizes, strands or a plain gradient."""
+    """uint8 (height, width, 3): stripes, checks, dots, noise of several sizes, strands or a plain
+    gradient.
+    """
     first, second = any_rgb(rng), any_rgb(rng)
     rows, columns = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)[None, :]
     angle = rng.uniform(0, np.pi)
@@ -117,6 +124,7 @@ def texture(rng: Generator, width: int, height: int) -> Picture:
     along = rows * cosine - columns * sine
     period = float(np.exp(rng.uniform(np.log(4), np.log(60))))
     kind = rng.integers(0, 7)
+    mix: Picture
     if kind == 0:
         mix = np.sin(across * (2 * np.pi / period)) * rng.uniform(1, 6)
     elif kind == 1:
@@ -124,7 +132,7 @@ def texture(rng: Generator, width: int, height: int) -> Picture:
     elif kind == 2:
         mix = np.sin(across * (2 * np.pi / period)) + np.sin(along * (2 * np.pi / period))
     elif kind == 3:
-        mix = sum(clouds(rng, width, height, 3 * 2**k) * 0.75**k for k in range(5))
+        mix = np.sum([clouds(rng, width, height, 3 * 2**k) * 0.75**k for k in range(5)], axis=0)
     elif kind == 4:  # strands: noise drawn out along one direction
         noise = rng.standard_normal((height, width)).astype(np.float32)
         mix = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.7, sigmaY=rng.uniform(6, 25)) * 6
@@ -138,11 +146,13 @@ def texture(rng: Generator, width: int, height: int) -> Picture:
         cv2.multiply(cv2.addWeighted(weight, b - a, weight, 0, a), shade)
         for a, b in zip(first, second, strict=True)
     ]
-    return np.dstack([cv2.convertScaleAbs(cv2.max(layer, 0)) for layer in layers])
+    return np.dstack([np.clip(layer, 0, 255).astype(np.uint8) for layer in layers])
 
 
 def shaded(rng: Generator, outline: Picture, colour: NDArray[Any]) -> Picture:
-    """RGBA from an outline (h, w) of 0..255: lit as if it bulged toward the viewer. ``colour`` (3,) or (h, w, 3)."""
+    """RGBA from an outline (h, w) of 0..255: lit as if it bulged toward the viewer. ``colour`` (3,) or (h,
+    w, 3).
+    """
     depth = cv2.distanceTransform((outline > OPAQUE).astype(np.uint8), cv2.DIST_L2, 5)
     radius = max(1.0, float(depth.max()) * rng.uniform(0.4, 1))
     rise = np.clip(depth / radius, 0, 1)
@@ -218,7 +228,9 @@ def board(rng: Generator) -> Picture:
     for row in range(rows):
         for column in range(columns):
             low = (np.array([column + gap / 2, row + gap / 2]) / (columns, rows) * SPRITE_PX).astype(int)
-            high = (np.array([column + 1 - gap / 2, row + 1 - gap / 2]) / (columns, rows) * SPRITE_PX).astype(int)
+            high = (np.array([column + 1 - gap / 2, row + 1 - gap / 2]) / (columns, rows) * SPRITE_PX).astype(
+                int
+            )
             tint = np.clip(colour * rng.uniform(0.5, 1.5), 0, 255)
             cv2.rectangle(rgb, low.tolist(), high.tolist(), tint.tolist(), -1)
     outline = _blank()
@@ -248,7 +260,7 @@ def rings(rng: Generator) -> Picture:
     cv2.circle(outline, (64, 64), 60, 255, -1, cv2.LINE_AA)
     for radius in np.sort(rng.uniform(4, 64, int(rng.integers(2, 6))))[::-1]:
         cv2.circle(rgb, (64, 64), int(radius), any_rgb(rng).tolist(), -1, cv2.LINE_AA)
-    ticks = rng.integers(0, 13)
+    ticks = int(rng.integers(0, 13))
     for angle in np.arange(ticks) * (2 * np.pi / max(ticks, 1)):
         direction = np.array([np.cos(angle), np.sin(angle)])
         ends = (64 + direction * rng.uniform(5, 30), 64 + direction * 56)

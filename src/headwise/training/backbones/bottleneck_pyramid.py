@@ -1,21 +1,27 @@
 """A small residual network that returns maps at strides 8, 16, 32 and 64, for detectors.
 
-Dense 3x3 convolutions in narrow bottlenecks (He et al. 2016) behind a patch stem of stride 4. Measured on one CPU core
-against depthwise designs (YuNet's blocks, inverted residuals) at equal running time, this one trains about twice as
-many pictures a second in bfloat16 and has three times their weights. Plain convolutions, batch norm and ReLU:
-nothing that int8 would hurt.
+Dense 3x3 convolutions in narrow bottlenecks (He et al. 2016) behind a patch stem of stride 4. Measured on
+one CPU core against depthwise designs (YuNet's blocks, inverted residuals) at equal running time, this one
+trains about twice as many pictures a second in bfloat16 and has three times their weights. Plain
+convolutions, batch norm and ReLU: nothing that int8 would hurt.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-STEM_KERNEL, STEM_STRIDE, STEM_PADDING = 6, 4, 1  # a patch of 4 px and 1 px around it: centred, a little overlap
+STEM_KERNEL, STEM_STRIDE, STEM_PADDING = (
+    6,
+    4,
+    1,
+)  # a patch of 4 px and 1 px around it: centred, a little overlap
 STRIDES = (8, 16, 32, 64)
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch norm, ReLU; output sizes are the input's divided by the stride, rounded up."""
+    """Convolution without bias, batch norm, ReLU; output sizes are the input's divided by the stride,
+    rounded up.
+    """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -45,9 +51,13 @@ class Bottleneck(nn.Module):
 
 
 class BottleneckPyramid(nn.Module):
-    """Pictures (n, 3, H, W), H and W multiples of 32, about zero mean -> maps at ``strides``, finest first."""
+    """Pictures (n, 3, H, W), H and W multiples of 32, about zero mean -> maps at ``strides``, finest
+    first.
+    """
 
-    def __init__(self, stem: int, channels: tuple[int, int, int, int], blocks: tuple[int, int, int, int]) -> None:
+    def __init__(
+        self, stem: int, channels: tuple[int, int, int, int], blocks: tuple[int, int, int, int]
+    ) -> None:
         super().__init__()
         self.strides = STRIDES
         self.channels = channels
@@ -77,4 +87,4 @@ def create(
     blocks: tuple[int, int, int, int] = (2, 2, 2, 1),
 ) -> BottleneckPyramid:
     """``channels`` and ``blocks`` of the four stages."""
-    return BottleneckPyramid(stem, tuple(channels), tuple(blocks))
+    return BottleneckPyramid(stem, channels, blocks)

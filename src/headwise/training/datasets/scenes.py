@@ -1,8 +1,8 @@
 """Endless pictures for the detector: rendered scenes and compositions of cut-out heads, mixed.
 
-Composing on the fly costs a few milliseconds and never shows the same picture twice. Decoded heads, views and drawn
-things are kept in pools of which a part is replaced all the time; folders are looked through again now and then, so
-shards that are still being rendered join in.
+Composing on the fly costs a few milliseconds and never shows the same picture twice. Decoded heads, views
+and drawn things are kept in pools of which a part is replaced all the time; folders are looked through
+again now and then, so shards that are still being rendered join in.
 """
 
 from __future__ import annotations
@@ -38,12 +38,19 @@ from headwise.training.compositions import (
 from headwise.training.sprites import Picture, Sprite
 from headwise.warp import Border, Warp
 
-HEADS_KEPT, VIEWS_KEPT, DRAWN_KEPT, TEXTURES_KEPT = 1000, 200, 300, 100
+HEADS_KEPT, SCENES_KEPT, VIEWS_KEPT, DRAWN_KEPT, TEXTURES_KEPT = 1000, 120, 200, 300, 100
 TEXTURE_PX = 256
-REPLACED_SHARE = 0.12  # of the draws from a full pool that bring in something new
+REPLACED_SHARE = 0.15  # of the draws from a full pool that bring in something new
 HELD_OUT_EACH = 20  # every 20th item of a shard is never trained on
 RESCAN_EVERY = 5000  # items read between two looks at the folder
-HEAD_COUNTS = ((0, 0.12), (1, 0.34), (2, 0.16), (4, 0.18), (8, 0.12), (16, 0.08))  # at most so many, and how often
+HEAD_COUNTS = (
+    (0, 0.12),
+    (1, 0.34),
+    (2, 0.16),
+    (4, 0.18),
+    (8, 0.12),
+    (16, 0.08),
+)  # at most so many, and how often
 CLUTTER_SHARE, MOST_CLUTTER = 0.6, 9
 OCCLUDED_SHARE, MOST_OCCLUDERS = 0.3, 3
 VIEW_SHARE, COLLAGE_SHARE = 0.8, 0.12
@@ -149,15 +156,23 @@ class Item:
 
     def image(self) -> Picture:
         """uint8 RGB."""
-        return cv2.imdecode(self._bytes("bin", "image_offset"), cv2.IMREAD_COLOR_RGB)
+        return decoded(self._bytes("bin", "image_offset"), cv2.IMREAD_COLOR_RGB)
 
     def mask(self) -> Picture:
         """uint8 (h, w)."""
-        return cv2.imdecode(self._bytes("mask", "mask_offset"), cv2.IMREAD_GRAYSCALE)
+        return decoded(self._bytes("mask", "mask_offset"), cv2.IMREAD_GRAYSCALE)
 
     def _bytes(self, file: str, offsets: str) -> NDArray[np.uint8]:
         start, end = self.shard[offsets][self.index : self.index + 2]
         return np.asarray(self.shard[file][start:end])
+
+
+def decoded(coded: NDArray[np.uint8], flags: int) -> Picture:
+    """A picture of a shard; InputError if it is none."""
+    picture: Picture | None = cv2.imdecode(coded, flags)
+    if picture is None:
+        raise InputError(f"{len(coded)} bytes of a shard are no picture; was its writing interrupted?")
+    return picture
 
 
 class SceneSource:
@@ -166,13 +181,13 @@ class SceneSource:
     def __init__(
         self, heads: ShardFolder, scenes: ShardFolder | None, views: ShardFolder | None, scene_share: float
     ) -> None:
-        self._scenes = scenes
+        self._scenes = None if scenes is None else Pool(lambda rng: _read_scene(rng, scenes), SCENES_KEPT)
         self._scene_share = scene_share if scenes is not None else 0.0
         self._heads = Pool(lambda rng: _read_head(rng, heads), HEADS_KEPT)
         self._views = None if views is None else Pool(lambda rng: views.draw(rng).image(), VIEWS_KEPT)
         self._drawn = Pool(sprites.draw, DRAWN_KEPT)
         self._textures = Pool(lambda rng: sprites.texture(rng, TEXTURE_PX, TEXTURE_PX), TEXTURES_KEPT)
-        self._colour = colour.create(gray=0.1, infrared=0.04, equalise=0.03)
+        self._colour = colour.create(tone=0.55, gray=0.1, infrared=0.04, equalise=0.03)
         self._degrade = degrade.create(
             small=0.15, smallest_px=40, blur=0.15, motion=0.05, jpeg=0.3, sharpen=0.08
         )
@@ -180,7 +195,7 @@ class SceneSource:
     def __call__(self, rng: Generator, size_px: int) -> Scene:
         """``size_px``: side of the picture, a multiple of 32."""
         if self._scenes is not None and rng.random() < self._scene_share:
-            scene = zoomed_scene(rng, self._scenes.draw(rng), size_px)
+            scene = zoomed_scene(rng, *self._scenes.draw(rng), size_px)
         else:
             scene = self._composition(rng, size_px)
         image = self._degrade.draw(rng)(self._colour.draw(rng)(scene.image))
@@ -237,9 +252,10 @@ def window(rng: Generator, view: Picture, size: int) -> Picture:
     return image
 
 
-def zoomed_scene(rng: Generator, item: Item, size: int) -> Scene:
-    """A square of a rendered scene, scaled so that one of its heads has a size drawn at random; mirrored or not."""
-    image = item.image()
+def zoomed_scene(rng: Generator, item: Item, image: Picture, size: int) -> Scene:
+    """A square of a rendered scene, scaled so that one of its heads has a size drawn at random; mirrored or
+    not.
+    """
     boxes = item.heads("box").astype(np.float64)
     height, width = image.shape[:2]
     if len(boxes):
@@ -253,7 +269,9 @@ def zoomed_scene(rng: Generator, item: Item, size: int) -> Scene:
     scale = max(scale, size / max(width, height) * 0.8)
     place = rng.uniform(0.1, 0.9, 2) * size
     shift = place - scale * about
-    for axis, length in enumerate((width * scale, height * scale)):  # rather the scene's inside than black beyond it
+    for axis, length in enumerate(
+        (width * scale, height * scale)
+    ):  # rather the scene's inside than black beyond it
         low, high = min(0.0, size - length), max(0.0, size - length)
         shift[axis] = np.clip(shift[axis], low, high)
     warp = Warp.moving(*shift) @ Warp.scaling(scale)
@@ -277,7 +295,9 @@ def scene_labels(item: Item, warp: Warp, size: int) -> HeadLabels:
     seen = np.clip(corners, 0, size)
     share = np.ptp(seen, axis=1).prod(1) / np.ptp(corners, axis=1).prod(1).clip(1e-6)
     share = share * item.heads("visible_fraction")
-    unclear = (share < FOUND_FROM) | (np.ptp(corners, axis=1).max(1) < IGNORED_BELOW_PX) | item.heads("ignore")
+    unclear = (
+        (share < FOUND_FROM) | (np.ptp(corners, axis=1).max(1) < IGNORED_BELOW_PX) | item.heads("ignore")
+    )
     kept = share >= IGNORED_FROM
     return HeadLabels(
         boxes[kept].astype(np.float32),
@@ -292,6 +312,11 @@ def _read_head(rng: Generator, heads: ShardFolder) -> HeadCutout | None:
     return cutout(rng, item.image(), item.mask(), item["points68_px"], item["visibility"])
 
 
+def _read_scene(rng: Generator, scenes: ShardFolder) -> tuple[Item, Picture]:
+    item = scenes.draw(rng)
+    return item, item.image()
+
+
 def create(
     heads: str | Path,
     scenes: str | Path | None = None,
@@ -300,7 +325,8 @@ def create(
     scene_share: float = 0.35,
     held_out: bool = False,
 ) -> SceneSource:
-    """``heads``: folder of crop shards; ``scenes``: of scene shards, ``scene_share`` of the pictures come from there;
+    """``heads``: folder of crop shards; ``scenes``: of scene shards, ``scene_share`` of the pictures come
+    from there;
     ``backgrounds``: of shards of views without people. ``held_out``: made of the items no other source uses.
     """
     crop_arrays = ("mask_offset", "points68_px", "visibility")

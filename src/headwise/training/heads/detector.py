@@ -1,7 +1,7 @@
 """Heads in a picture: a feature pyramid, and at every point of it one score, one box and five points.
 
-Anchor-free (FCOS, Tian et al. 2019; YuNet, Wu et al. 2023): each cell of each map speaks for the head whose middle is
-near it. Towers are shared by the levels, batch norm is not: levels differ in their statistics.
+Anchor-free (FCOS, Tian et al. 2019; YuNet, Wu et al. 2023): each cell of each map speaks for the head whose
+middle is near it. Towers are shared by the levels, batch norm is not: levels differ in their statistics.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ PIXEL_MEAN, PIXEL_SCALE = 120.0, 64.0
 class RawDetections(NamedTuple):
     """What the network says at every cell of every level, finest level first, rows before columns.
 
-    ``logits`` (n, a); ``boxes`` (n, a, 4) left, top, right, bottom and ``points`` (n, a, 5, 2) in pixels of the input;
+    ``logits`` (n, a); ``boxes`` (n, a, 4) left, top, right, bottom and ``points`` (n, a, 5, 2) in pixels of
+    the input;
     ``centers`` (a, 2) and ``strides`` (a,) of the cells, pixels. All float32.
     """
 
@@ -37,7 +38,9 @@ class RawDetections(NamedTuple):
 
 
 class SeparableConvolution(nn.Module):
-    """Depthwise 3x3 and pointwise convolution shared by ``levels`` maps, each with its own batch norm; ReLU."""
+    """Depthwise 3x3 and pointwise convolution shared by ``levels`` maps, each with its own batch norm;
+    ReLU.
+    """
 
     def __init__(self, channels: int, levels: int) -> None:
         super().__init__()
@@ -62,6 +65,8 @@ class DetectorNetwork(nn.Module):
         self.shape_tower = SeparableConvolution(channels, levels)
         self.score = nn.Conv2d(channels, 1, 1)
         self.shape = nn.Conv2d(channels, 4 + 2 * POINTS, 1)
+        assert self.score.bias is not None
+        assert self.shape.bias is not None
         nn.init.constant_(self.score.bias, float(torch.logit(torch.tensor(FIRST_SCORE))))
         nn.init.normal_(self.score.weight, std=0.01)
         nn.init.normal_(self.shape.weight, std=0.01)
@@ -90,11 +95,13 @@ class DetectorNetwork(nn.Module):
 
     def _pyramid(self, pixels: Tensor) -> list[Tensor]:
         maps = [lateral(m) for lateral, m in zip(self.laterals, self.backbone(pixels), strict=True)]
-        # The coarsest map may have odd neighbours (inputs are multiples of 32, not 64): it takes no part top-down.
-        smoothed = [self.smooth[-1](maps[-1], 0)]
+        # The coarsest map may have odd neighbours (inputs are multiples of 32, not 64): it takes no part
+        top-down. smoothed = [self.smooth[-1](maps[-1], 0)]
         below = None
         for level in range(len(maps) - 2, -1, -1):
-            total = maps[level] if below is None else maps[level] + F.interpolate(below, scale_factor=2.0)
+            total = maps[level]
+            if below is not None:
+                total = total + F.interpolate(below, size=total.shape[2:])  # nearest
             below = self.smooth[level](total, 0)
             smoothed.append(below)
         return smoothed[::-1]
@@ -114,7 +121,9 @@ class DecodedDetector(nn.Module):
 
 
 def cell_centers(height: int, width: int, stride: int, device: torch.device) -> Tensor:
-    """(height * width, 2) x, y of the middles of a map's cells in pixels of the picture, rows before columns."""
+    """(height * width, 2) x, y of the middles of a map's cells in pixels of the picture, rows before
+    columns.
+    """
     x = (torch.arange(width, device=device, dtype=torch.float32) + 0.5) * stride
     y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) * stride
     columns, rows = x[None, :].expand(height, width), y[:, None].expand(height, width)

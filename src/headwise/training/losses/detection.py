@@ -1,8 +1,8 @@
 """Which cells answer for which head, and what they are charged: scores, boxes and five points.
 
-Assignment: SimOTA (YOLOX, Ge et al. 2021): each head takes the few cells near its middle that already predict it
-best, more of them the better they do. Score: quality focal loss (Li et al. 2020) toward the overlap of the predicted
-box. Box: distance-IoU (Zheng et al. 2020).
+Assignment: SimOTA (YOLOX, Ge et al. 2021): each head takes the few cells near its middle that already
+predict it best, more of them the better they do. Score: quality focal loss (Li et al. 2020) toward the
+overlap of the predicted box. Box: distance-IoU (Zheng et al. 2020).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ POINTS_PER_HEAD = 5
 class HeadTargets:
     """Labels of n pictures, padded to g heads each.
 
-    ``boxes`` (n, g, 4), ``points`` (n, g, 5, 2) pixels, ``points_visible`` (n, g, 5) bool, ``present`` (n, g) bool:
-    a head to be found, ``ignored`` (n, g) bool: neither right nor wrong. Padding is neither.
+    ``boxes`` (n, g, 4), ``points`` (n, g, 5, 2) pixels, ``points_visible`` (n, g, 5) bool, ``present`` (n,
+    g) bool: a head to be found, ``ignored`` (n, g) bool: neither right nor wrong. Padding is neither.
     """
 
     boxes: Tensor
@@ -43,7 +43,8 @@ class HeadTargets:
 
 @dataclass(frozen=True)
 class Assignment:
-    """``head`` (n, a) index of the head a cell answers for, -1 none; ``quality`` (n, a) overlap with it, 0..1;
+    """``head`` (n, a) index of the head a cell answers for, -1 none; ``quality`` (n, a) overlap with it,
+    0..1;
     ``free`` (n, a) bool: no head, but inside an ignored one: not charged."""
 
     head: Tensor
@@ -70,7 +71,9 @@ def intersection_over_union(boxes: Tensor, others: Tensor) -> Tensor:
 
 
 def distance_iou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
-    """1 - IoU + squared distance of the middles over the squared diagonal of the common hull; (..., 4) -> (...)."""
+    """1 - IoU + squared distance of the middles over the squared diagonal of the common hull; (..., 4) ->
+    (...).
+    """
     low = torch.minimum(boxes[..., :2], targets[..., :2])
     high = torch.maximum(boxes[..., 2:], targets[..., 2:])
     diagonal = (high - low).square().sum(-1)
@@ -102,7 +105,9 @@ def assign(found: RawDetections, targets: HeadTargets) -> Assignment:
     cheapest = cost.topk(most, dim=2, largest=False)
     chosen = torch.arange(most, device=cost.device) < wanted[..., None]
     matched = torch.zeros_like(candidate).scatter_(2, cheapest.indices, chosen) & candidate
-    head_cost, head = torch.where(matched, cost, torch.inf).min(dim=1)  # a cell wanted twice goes to the cheaper
+    head_cost, head = torch.where(matched, cost, torch.inf).min(
+        dim=1
+    )  # a cell wanted twice goes to the cheaper
     taken = torch.isfinite(head_cost)
     quality = overlap.gather(1, head[:, None])[:, 0]
     return Assignment(
@@ -113,7 +118,9 @@ def assign(found: RawDetections, targets: HeadTargets) -> Assignment:
 
 
 def detection_loss(found: RawDetections, targets: HeadTargets) -> DetectionLoss:
-    """Charge every cell that is not free for its score, and those that answer for a head for box and points."""
+    """Charge every cell that is not free for its score, and those that answer for a head for box and
+    points.
+    """
     answer = assign(found, targets)
     goal = answer.quality.sqrt()  # presence counts more than the last pixels of the box
     total = goal.sum().clamp(min=1.0)
@@ -137,7 +144,9 @@ def _near_middle(found: RawDetections, boxes: Tensor) -> Tensor:
     half = (boxes[..., 2:] - boxes[..., :2])[:, :, None] / 2
     reach = torch.minimum(
         (CENTER_RADIUS_STRIDES * found.strides)[None, None, :, None],
-        half.clamp(min=float(found.strides.min())),  # a head smaller than a cell still has one whose centre is near
+        half.clamp(
+            min=float(found.strides.min())
+        ),  # a head smaller than a cell still has one whose centre is near
     )
     return ((found.centers - middle).abs() <= reach).all(-1)
 

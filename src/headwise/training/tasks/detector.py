@@ -18,10 +18,10 @@ from headwise.boxes import iou_matrix, non_maximum_suppression
 from headwise.training.datasets import scenes
 from headwise.training.datasets.scenes import SceneSource
 from headwise.training.heads.detector import DecodedDetector, DetectorNetwork, RawDetections
-from headwise.training.losses.detection import HeadTargets, detection_loss
 from headwise.training.loop import Batch, Deployable, Sample, Validation
-from headwise.training.sprites import Picture
+from headwise.training.losses.detection import HeadTargets, detection_loss
 from headwise.training.settings import Settings, checked
+from headwise.training.sprites import Picture
 
 HEADS_IN_SAMPLE = 16  # labels are padded to so many heads
 PICTURES_IN_ROUND = 100_000  # the source is endless; a round is when the loop looks for new shards
@@ -222,7 +222,9 @@ def outcome(batch: Batch, raw: RawDetections, picture: int) -> Outcome:
 
 
 def scores_of(outcomes: list[Outcome]) -> dict[str, float]:
-    """Average precision (area under the curve of recall and precision), recall at FALSE_ALARMS a picture, points."""
+    """Average precision (area under the curve of recall and precision), recall at FALSE_ALARMS a picture,
+    points.
+    """
     scores = np.concatenate([o.scores for o in outcomes])
     hits = np.concatenate([o.hits for o in outcomes])
     heads = max(1, sum(o.heads for o in outcomes))
@@ -247,7 +249,8 @@ def scores_of(outcomes: list[Outcome]) -> dict[str, float]:
 def worst_tiles(outcomes: list[Outcome]) -> list[Picture]:
     """Pictures with the surest false alarms or most missed heads: truth green, found red."""
     badness = [
-        float((o.scores * (o.hits == 0)).max(initial=0)) + (o.heads - int((o.hits == 1).sum())) / max(1, o.heads)
+        float((o.scores * (o.hits == 0)).max(initial=0))
+        + (o.heads - int((o.hits == 1).sum())) / max(1, o.heads)
         for o in outcomes
     ]
     return [tile(outcomes[i]) for i in np.argsort(badness)[::-1][:WORST]]
