@@ -15,7 +15,12 @@ LETTERS = np.array(list("ABCDEFGHIKLMNOPRSTUVWXYZ0123456789&%!?"))
 
 
 def sample_backdrop(
-    renderer: Renderer, lighting: Lighting, size: tuple[int, int], rng: np.random.Generator, *, clutter: float = 0.5
+    renderer: Renderer,
+    lighting: Lighting,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    clutter: float = 0.5,
 ) -> Picture:
     """RGB picture [h,w,3]: an environment's view or a plain wall, often blurred, with clutter in `clutter` of cases."""
     width, height = size
@@ -63,33 +68,61 @@ def add_clutter(picture: Picture, rng: np.random.Generator) -> None:
         return
     layer, cover = picture.copy(), np.zeros((height, width), np.uint8)
     if kind == "block":
-        corners = cv2.boxPoints((centre.tolist(), (size, size * rng.uniform(0.3, 3)), rng.choice([0, rng.uniform(0, 180)])))
+        corners = cv2.boxPoints(
+            (centre.tolist(), (size, size * rng.uniform(0.3, 3)), rng.choice([0, rng.uniform(0, 180)]))
+        )
         cv2.fillConvexPoly(cover, corners.astype(np.int32), 255, cv2.LINE_AA)
         layer[:] = colour
     elif kind == "disc":
         axes = (max(1, round(size / 2)), max(1, round(size / 2 * rng.uniform(0.5, 1.6))))
-        cv2.ellipse(cover, centre.astype(int).tolist(), axes, rng.uniform(0, 180), 0, 360, 255, -1, cv2.LINE_AA)
+        cv2.ellipse(
+            cover, centre.astype(int).tolist(), axes, rng.uniform(0, 180), 0, 360, 255, -1, cv2.LINE_AA
+        )
         layer[:] = _shaded(colour, layer.shape, rng)
     elif kind == "bar":
         end = centre + rng.normal(0, max(width, height) / 2, 2)
-        cv2.line(cover, centre.astype(int).tolist(), end.astype(int).tolist(), 255, max(1, round(size / 6)), cv2.LINE_AA)
+        cv2.line(
+            cover,
+            centre.astype(int).tolist(),
+            end.astype(int).tolist(),
+            255,
+            max(1, round(size / 6)),
+            cv2.LINE_AA,
+        )
         layer[:] = colour
     elif kind == "letters":
         text = "".join(rng.choice(LETTERS, rng.integers(2, 9)))
         scale = max(0.2, size / 60)
-        cv2.putText(cover, text, centre.astype(int).tolist(), FONTS[0], scale, 255, max(1, round(scale * 2)), cv2.LINE_AA)
+        cv2.putText(
+            cover,
+            text,
+            centre.astype(int).tolist(),
+            FONTS[0],
+            scale,
+            255,
+            max(1, round(scale * 2)),
+            cv2.LINE_AA,
+        )
         layer[:] = colour
     elif kind == "stripes":
-        corners = cv2.boxPoints((centre.tolist(), (size * 1.5, size * rng.uniform(0.5, 2)), rng.uniform(0, 180)))
+        corners = cv2.boxPoints(
+            (centre.tolist(), (size * 1.5, size * rng.uniform(0.5, 2)), rng.uniform(0, 180))
+        )
         cv2.fillConvexPoly(cover, corners.astype(np.int32), 255, cv2.LINE_AA)
         angle, period = rng.uniform(0, np.pi), rng.uniform(2, 14)
         y, x = np.mgrid[:height, :width]
-        wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) / period * 2 * np.pi)[..., None] > rng.uniform(-0.5, 0.5)
+        wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) / period * 2 * np.pi)[..., None] > rng.uniform(
+            -0.5, 0.5
+        )
         layer[:] = np.where(wave, colour, _colour(rng)).astype(np.uint8)
     elif kind == "grain":
-        corners = cv2.boxPoints((centre.tolist(), (size * 1.5, size * rng.uniform(0.5, 2)), rng.uniform(0, 180)))
+        corners = cv2.boxPoints(
+            (centre.tolist(), (size * 1.5, size * rng.uniform(0.5, 2)), rng.uniform(0, 180))
+        )
         cv2.fillConvexPoly(cover, corners.astype(np.int32), 255, cv2.LINE_AA)
-        cells = rng.normal(0, 50, (max(2, height // rng.integers(2, 24)), max(2, width // rng.integers(2, 24)), 1))
+        cells = rng.normal(
+            0, 50, (max(2, height // rng.integers(2, 24)), max(2, width // rng.integers(2, 24)), 1)
+        )
         noise = cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
         layer[:] = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
     elif kind == "polygon":
@@ -115,13 +148,21 @@ def _colour(rng: np.random.Generator) -> list[int]:
 
 
 def _skin_colour(rng: np.random.Generator) -> list[int]:
-    tone = np.array([225, 170, 140]) * np.exp(-rng.uniform(0, 1.3) * np.array([0.7, 0.95, 1.1])) * rng.uniform(0.7, 1.15)
+    tone = (
+        np.array([225, 170, 140])
+        * np.exp(-rng.uniform(0, 1.3) * np.array([0.7, 0.95, 1.1]))
+        * rng.uniform(0.7, 1.15)
+    )
     return [int(v) for v in np.clip(tone, 0, 255)]
 
 
 def _shaded(colour: list[int], shape: tuple[int, ...], rng: np.random.Generator) -> Picture:
     height, width = shape[:2]
-    ramp = np.linspace(0.6, 1.3, width)[None, :, None] if rng.random() < 0.5 else np.linspace(1.2, 0.6, height)[:, None, None]
+    ramp = (
+        np.linspace(0.6, 1.3, width)[None, :, None]
+        if rng.random() < 0.5
+        else np.linspace(1.2, 0.6, height)[:, None, None]
+    )
     return np.clip(np.array(colour) * ramp, 0, 255).astype(np.uint8) + np.zeros(shape, np.uint8)
 
 
@@ -135,7 +176,9 @@ def _ball(picture: Picture, centre: NDArray[np.float64], radius: float, rng: np.
     light = rng.normal(0, 1, 3) * [1, 1, 0.3] + [0, -0.6, 0.8]
     light /= np.linalg.norm(light)
     shade = 0.35 + 0.75 * np.clip(dx * light[0] + dy * light[1] + z * light[2], 0, 1)
-    glint = np.clip(dx * light[0] + dy * light[1] + z * light[2], 0, 1) ** rng.uniform(10, 80) * rng.uniform(0, 150)
+    glint = np.clip(dx * light[0] + dy * light[1] + z * light[2], 0, 1) ** rng.uniform(10, 80) * rng.uniform(
+        0, 150
+    )
     ball = np.clip(np.array(_colour(rng)) * shade[..., None] + glint[..., None], 0, 255)
     share = np.clip((1 - inside) * radius / 2, 0, 1)[..., None]
     picture[:] = (ball * share + picture * (1 - share)).astype(np.uint8)

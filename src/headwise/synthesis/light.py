@@ -16,7 +16,9 @@ AROUND_KEY_RADIUS_DEG = 50.0
 BRIGHTEST = 400.0
 # Constants of the real harmonics up to degree 2, and the clamped-cosine kernel A_l
 # (Ramamoorthi and Hanrahan, "An efficient representation for irradiance environment maps", 2001, eq. 8 and 10).
-HARMONIC = np.array([0.282095, 0.488603, 0.488603, 0.488603, 1.092548, 1.092548, 0.315392, 1.092548, 0.546274])
+HARMONIC = np.array(
+    [0.282095, 0.488603, 0.488603, 0.488603, 1.092548, 1.092548, 0.315392, 1.092548, 0.546274]
+)
 COSINE_KERNEL = np.array([np.pi] + [2 * np.pi / 3] * 3 + [np.pi / 4] * 5)
 
 
@@ -75,7 +77,9 @@ def analyse(environment: FloatArray) -> EnvironmentLight:
     else:
         direction = direction / length
     rest = (radiance - excess) * SOLID_ANGLES[:, None]
-    harmonics = ((harmonic_basis(DIRECTIONS) * HARMONIC).T @ rest) * (COSINE_KERNEL * HARMONIC)[:, None] / np.pi
+    harmonics = (
+        ((harmonic_basis(DIRECTIONS) * HARMONIC).T @ rest) * (COSINE_KERNEL * HARMONIC)[:, None] / np.pi
+    )
     return EnvironmentLight(harmonics, direction, colour)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.integer]
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.integer[Any]]
 Vector4 = tuple[float, float, float, float]
 
 
@@ -100,6 +101,12 @@ class Mesh:
 
     def with_material(self, material: Material) -> Mesh:
         return replace(self, material=material)
+
+
+def rgba(colour: FloatArray, alpha: float = 1.0) -> Vector4:
+    """A colour [3] with an opacity (or another fourth number) as the shader takes it."""
+    red, green, blue = (float(value) for value in colour)
+    return red, green, blue, alpha
 
 
 def unit(vectors: NDArray[np.floating]) -> FloatArray:

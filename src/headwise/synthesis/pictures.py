@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,12 +16,20 @@ from headwise.conventions import FIVE_FROM_68, EulerOrder
 from headwise.synthesis.assets import HeadAssets
 from headwise.synthesis.backdrop import add_clutter, sample_backdrop
 from headwise.synthesis.light import LightLibrary
-from headwise.synthesis.mesh import Material, Mesh, ellipsoid
+from headwise.synthesis.mesh import Material, Mesh, ellipsoid, rgba
 from headwise.synthesis.renderer import Lighting, Renderer
-from headwise.synthesis.shot import FLIP_YZ, M_PER_DM, MM_PER_DM, Shot, sample_crop_shot, sample_lighting, sample_scene_shot
+from headwise.synthesis.shot import (
+    FLIP_YZ,
+    M_PER_DM,
+    MM_PER_DM,
+    Shot,
+    sample_crop_shot,
+    sample_lighting,
+    sample_scene_shot,
+)
 from headwise.synthesis.subject import Subject, sample_subject
 
-FloatPicture = NDArray[np.float32]
+FloatPicture = NDArray[np.floating[Any]]
 POSES_PER_SUBJECT = 3
 SUBJECT_USES_IN_SCENES = 6
 VISIBLE_WITHIN_DM = 0.12
@@ -80,8 +89,7 @@ class Studio:
         if not hidden and visible.sum() < FEWEST_VISIBLE_POINTS:
             return None
         backdrop = sample_backdrop(self.renderer, lighting, (size, size), rng)
-        picture = _over(layer, backdrop.astype(np.float32))
-        picture = _developed(picture, lighting, rng)
+        picture = _developed(_over(layer, backdrop.astype(np.float32)), lighting, rng)
         camera = shot.camera
         return CropPicture(
             picture=picture,
@@ -119,17 +127,25 @@ class Studio:
         width, height = SCENE_SIZES[rng.integers(len(SCENE_SIZES))]
         camera = Camera.from_fov(width, height, rng.uniform(28, 78))
         lighting = sample_lighting(self.assets.environment_names, self.lights, rng)
-        picture = sample_backdrop(self.renderer, lighting, (width, height), rng, clutter=0.6).astype(np.float32)
+        picture = sample_backdrop(self.renderer, lighting, (width, height), rng, clutter=0.6).astype(
+            np.float32
+        )
         shots = _sample_places(camera, people, rng)
         layers = []
         for subject, shot in shots:
             for kind in _decoys(rng):
-                decoy = sample_scene_shot(camera, rng.uniform(12, 120), tuple(rng.uniform([0, 0], [width, height])), rng)
-                picture = _over(self._layer(_decoy_meshes(kind, subject, rng), decoy, lighting, subject), picture)
+                decoy = sample_scene_shot(
+                    camera, rng.uniform(12, 120), tuple(rng.uniform([0, 0], [width, height])), rng
+                )
+                picture = _over(
+                    self._layer(_decoy_meshes(kind, subject, rng), decoy, lighting, subject), picture
+                )
             layers.append(self._layer(subject.meshes, shot, lighting, subject))
         for layer in layers:
             picture = _over(layer, picture)
-        cover = [_covered_by(layers[i + 1 :], shot.project(s.landmarks_dm)) for i, (s, shot) in enumerate(shots)]
+        cover = [
+            _covered_by(layers[i + 1 :], shot.project(s.landmarks_dm)) for i, (s, shot) in enumerate(shots)
+        ]
         developed = _developed(picture, lighting, rng)
         if rng.random() < 0.15:
             for _ in range(rng.integers(1, 3)):
@@ -152,7 +168,9 @@ class Studio:
         bottom = min(camera.height_px, top + -(-(bottom - top) // 16) * 16)
         if right - left < 2 or bottom - top < 2:
             return canvas
-        tile_camera = Camera(camera.fx, camera.fy, camera.cx - left, camera.cy - top, right - left, bottom - top)
+        tile_camera = Camera(
+            camera.fx, camera.fy, camera.cx - left, camera.cy - top, right - left, bottom - top
+        )
         view = Shot(shot.camera_from_art_head, shot.position_m, tile_camera).view
         tile, _ = self.renderer.render(meshes, view, lighting, subject.hair_clip)
         canvas[top:bottom, left:right] = tile
@@ -171,14 +189,16 @@ def _developed(picture: FloatPicture, lighting: Lighting, rng: np.random.Generat
     gain = np.clip((white.mean() / white) ** rng.uniform(0.3, 0.9), 0.5, 2.0)
     picture = picture * (0.5 * gain + 0.5).astype(np.float32)
     if rng.random() < 0.3:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.0))
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.0)), np.float32)
     level = float(rng.choice([0, 1.5, 3, 6]))
     if level:
         picture = picture + rng.standard_normal(picture.shape, dtype=np.float32) * level
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _visible(points: NDArray[np.float64], depth: NDArray[np.float64], buffer: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _visible(
+    points: NDArray[np.float64], depth: NDArray[np.float64], buffer: NDArray[np.float32]
+) -> NDArray[np.bool_]:
     """Which points lie in the picture and not behind what was drawn there."""
     height, width = buffer.shape
     column, row = np.floor(points).astype(int).T
@@ -192,7 +212,9 @@ def _stored_depth(depth_dm: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.clip(millimetres[::2, ::2], 0, 65535).astype(np.uint16)
 
 
-def _sample_places(camera: Camera, people: list[Subject], rng: np.random.Generator) -> list[tuple[Subject, Shot]]:
+def _sample_places(
+    camera: Camera, people: list[Subject], rng: np.random.Generator
+) -> list[tuple[Subject, Shot]]:
     """Who stands where, farthest first. Sizes are log-uniform; groups tend to share a size."""
     count = int(rng.choice(9, p=[0.06, 0.26, 0.2, 0.15, 0.11, 0.08, 0.06, 0.04, 0.04]))
     width, height = camera.width_px, camera.height_px
@@ -200,14 +222,22 @@ def _sample_places(camera: Camera, people: list[Subject], rng: np.random.Generat
     common = np.exp(rng.uniform(np.log(SMALLEST_FACE_PX), np.log(largest)))
     placed: list[tuple[Subject, Shot]] = []
     for _ in range(count):
-        own = common * np.exp(rng.normal(0, 0.35)) if rng.random() < 0.7 else np.exp(rng.uniform(np.log(SMALLEST_FACE_PX), np.log(largest)))
+        own = (
+            common * np.exp(rng.normal(0, 0.35))
+            if rng.random() < 0.7
+            else np.exp(rng.uniform(np.log(SMALLEST_FACE_PX), np.log(largest)))
+        )
         face_px = float(np.clip(own, SMALLEST_FACE_PX, largest))
         margin = 0.25 * face_px
         centre = rng.uniform([margin, margin], [width - margin, height - margin])
-        if any(np.hypot(*(centre - shot.camera.project(shot.position_m))) < 0.8 * face_px for _, shot in placed):
+        if any(
+            np.hypot(*(centre - shot.camera.project(shot.position_m))) < 0.8 * face_px for _, shot in placed
+        ):
             continue
         subject = people[rng.integers(len(people))]
-        placed.append((subject, sample_scene_shot(camera, face_px, (float(centre[0]), float(centre[1])), rng)))
+        placed.append(
+            (subject, sample_scene_shot(camera, face_px, (float(centre[0]), float(centre[1])), rng))
+        )
     return sorted(placed, key=lambda item: -item[1].position_m[2])
 
 
@@ -219,11 +249,21 @@ def _decoys(rng: np.random.Generator) -> list[str]:
 def _decoy_meshes(kind: str, subject: Subject, rng: np.random.Generator) -> tuple[Mesh, ...]:
     """Clothes that nobody wears, or a ball of skin: lit like a person and no head."""
     if kind == "torso":
-        clothes = tuple(m for m in subject.meshes if m.material.kind in ("textile", "cloth") and m.head_fraction is not None)
+        clothes = tuple(
+            m
+            for m in subject.meshes
+            if m.material.kind in ("textile", "cloth") and m.head_fraction is not None
+        )
         if clothes:
             return clothes
     tone = np.array([0.55, 0.3, 0.2]) * np.exp(rng.normal(0, 0.5))
-    material = Material("cloth", tint=(*map(float, tone), 1.0), tint2=(*map(float, tone * 0.8), 0.0), surface=(0.6, 0.03, 0.4, 1), pattern=(4, 4))
+    material = Material(
+        "cloth",
+        tint=rgba(tone),
+        tint2=rgba(tone * 0.8, 0.0),
+        surface=(0.6, 0.03, 0.4, 1),
+        pattern=(4, 4),
+    )
     return (ellipsoid(np.zeros(3), rng.uniform([0.5, 0.6, 0.5], [1.0, 1.2, 1.0]), material, sides=24),)
 
 

@@ -66,7 +66,7 @@ class Renderer:
         self._gl: Any = moderngl
         self.assets = assets
         self.supersampling = supersampling
-        self._context: Any = moderngl.create_context(standalone=True, backend="egl")
+        self._context: Any = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]  # moderngl types its settings as a dict
         context = self._context
         self._vertices = context.buffer(reserve=4 * FLOATS_PER_VERTEX * VERTEX_CAPACITY, dynamic=True)
         self._indices = context.buffer(reserve=12 * TRIANGLE_CAPACITY, dynamic=True)
@@ -81,9 +81,11 @@ class Renderer:
     ) -> tuple[NDArray[np.uint8], FloatArray]:
         """RGBA picture [h,w,4] (colour times alpha) and depth [h,w] in decimetres along the view (inf where empty)."""
         spans = self._upload(meshes)
-        shadow_matrices = [self._shadow(i, light, meshes, spans, view, hair_clip) for i, light in enumerate(lighting.lights)]
+        shadow_matrices = [
+            self._shadow(i, light, meshes, spans, view, hair_clip) for i, light in enumerate(lighting.lights)
+        ]
         width, height = (round(side * self.supersampling) for side in (view.width_px, view.height_px))
-        colour, depth, target = self._target(width, height)
+        _, depth, target = self._target(width, height)
         context = self._context
         target.use()
         target.clear(0, 0, 0, 0, depth=1.0)
@@ -115,10 +117,10 @@ class Renderer:
         size = (view.width_px, view.height_px)
         picture = np.frombuffer(target.read(components=4), np.uint8).reshape(height, width, 4)[::-1]
         stored = np.frombuffer(depth.read(), np.float32).reshape(height, width)[::-1]
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        stored = cv2.resize(stored, size, interpolation=cv2.INTER_NEAREST)
-        metric = 2 * near * far / (far + near - (2 * stored - 1) * (far - near))
-        return picture, np.where(stored >= 1, np.inf, metric).astype(np.float32)
+        shrunk = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        sampled = cv2.resize(stored, size, interpolation=cv2.INTER_NEAREST)
+        metric = 2 * near * far / (far + near - (2 * sampled - 1) * (far - near))
+        return shrunk.astype(np.uint8), np.where(sampled >= 1, np.inf, metric).astype(np.float32)
 
     def backdrop(
         self,
@@ -153,7 +155,12 @@ class Renderer:
         base = first = 0
         for mesh in meshes:
             block = np.zeros((len(mesh.points), FLOATS_PER_VERTEX), np.float32)
-            block[:, :3], block[:, 3:6], block[:, 6:8], block[:, 8:11] = mesh.points, mesh.normals, mesh.uv, mesh.weights
+            block[:, :3], block[:, 3:6], block[:, 6:8], block[:, 8:11] = (
+                mesh.points,
+                mesh.normals,
+                mesh.uv,
+                mesh.weights,
+            )
             if mesh.tangents is not None:
                 block[:, 11:14] = mesh.tangents
             vertices.append(block)
@@ -257,10 +264,12 @@ class Renderer:
     def _program(self, kind: int, light_count: int) -> tuple[Any, Any]:
         key = (kind, light_count)
         if key not in self._programs:
-            fragment = _shader("mesh.frag").replace("KIND_VALUE", str(kind)).replace("LIGHT_COUNT", str(light_count))
+            fragment = (
+                _shader("mesh.frag").replace("KIND_VALUE", str(kind)).replace("LIGHT_COUNT", str(light_count))
+            )
             program = self._context.program(vertex_shader=_shader("mesh.vert"), fragment_shader=fragment)
-            layout = (("3f", "12x", "position"), ("3f", "12x", "normal"), ("2f", "8x", "texcoord"))
-            layout += (("3f", "12x", "weights"), ("3f", "12x", "tangent"))
+            layout = [("3f", "12x", "position"), ("3f", "12x", "normal"), ("2f", "8x", "texcoord")]
+            layout += [("3f", "12x", "weights"), ("3f", "12x", "tangent")]
             used = [name for _, _, name in layout if name in program]
             pattern = " ".join(kept if name in program else skipped for kept, skipped, name in layout)
             array = self._context.vertex_array(program, [(self._vertices, pattern, *used)], self._indices)
@@ -269,13 +278,17 @@ class Renderer:
 
     @cached_property
     def _shadow_program(self) -> tuple[Any, Any]:
-        program = self._context.program(vertex_shader=_shader("shadow.vert"), fragment_shader=_shader("shadow.frag"))
+        program = self._context.program(
+            vertex_shader=_shader("shadow.vert"), fragment_shader=_shader("shadow.frag")
+        )
         content = [(self._vertices, "3f 12x 2f 24x", "position", "texcoord")]
         return program, self._context.vertex_array(program, content, self._indices)
 
     @cached_property
     def _backdrop_program(self) -> tuple[Any, Any]:
-        program = self._context.program(vertex_shader=_shader("backdrop.vert"), fragment_shader=_shader("backdrop.frag"))
+        program = self._context.program(
+            vertex_shader=_shader("backdrop.vert"), fragment_shader=_shader("backdrop.frag")
+        )
         corners = self._context.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
         return program, self._context.vertex_array(program, [(corners, "2f", "position")])
 
@@ -307,7 +320,9 @@ class Renderer:
             return self._white
         if name not in self._textures:
             picture = self.assets.texture(name)
-            texture = self._context.texture((picture.shape[1], picture.shape[0]), 4, np.ascontiguousarray(picture).tobytes())
+            texture = self._context.texture(
+                (picture.shape[1], picture.shape[0]), 4, np.ascontiguousarray(picture).tobytes()
+            )
             texture.build_mipmaps()
             texture.filter = (self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR)
             texture.repeat_x = texture.repeat_y = True

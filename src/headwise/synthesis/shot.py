@@ -105,7 +105,9 @@ def sample_crop_shot(landmarks_dm: FloatArray, size_px: int, rng: np.random.Gene
     return replace(shot, camera=camera)
 
 
-def sample_scene_shot(camera: Camera, face_px: float, center: tuple[float, float], rng: np.random.Generator) -> Shot:
+def sample_scene_shot(
+    camera: Camera, face_px: float, center: tuple[float, float], rng: np.random.Generator
+) -> Shot:
     """A head of a given size at a given place in a picture of a given camera."""
     depth_dm = max(camera.fx * FACE_SPAN_DM / face_px, CLOSEST_DM)
     x, y = (center[0] - camera.cx) / camera.fx, (center[1] - camera.cy) / camera.fy

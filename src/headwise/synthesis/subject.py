@@ -10,7 +10,7 @@ from headwise.synthesis import wardrobe
 from headwise.synthesis.assets import HeadAssets, texture_of
 from headwise.synthesis.body import Body
 from headwise.synthesis.identity import express, sample_expression, sample_identity, shape_of
-from headwise.synthesis.mesh import FloatArray, Material, Mesh, Vector4
+from headwise.synthesis.mesh import FloatArray, IntArray, Material, Mesh, Vector4, rgba
 
 HAIR_COLOURS = np.array(
     [
@@ -108,7 +108,7 @@ class _Skin:
     mesh: Mesh
     body: Body
 
-    def without(self, covered: FloatArray) -> Mesh:
+    def without(self, covered: IntArray) -> Mesh:
         """The skin without triangles whose vertices clothes cover."""
         hidden = np.zeros(len(self.body.vertices), bool)
         hidden[covered] = True
@@ -154,8 +154,8 @@ def _skin(body: Body, hair_colour: FloatArray, rng: np.random.Generator) -> _Ski
         "skin",
         texture=f"skin_{name}_h",
         second_texture=f"skin_{name}_b",
-        tint=(*map(float, tint), 1.0),
-        tint2=(*map(float, colour), 0.022),
+        tint=rgba(tint),
+        tint2=rgba(colour, 0.022),
         surface=(rng.uniform(0.5, 0.72), 0.028, rng.uniform(0.2, 0.9), 1),
     )
     mesh = Mesh(
@@ -203,9 +203,7 @@ def _mouth(body: Body, rng: np.random.Generator) -> list[Mesh]:
     teeth = (teeth - teeth.mean(0)) * np.array([0.86, 0.94, 0.92], np.float32) + teeth.mean(0) + [0, 0, -0.03]
     shade = np.clip((teeth[:, 2] - (teeth[:, 2].max() - 0.45)) / 0.45, 0.05, 1) * 0.62
     tint = np.array([0.95, 0.9, 0.8]) * rng.uniform(0.75, 1.0)
-    enamel = Material(
-        "inner", "teeth", tint=(*map(float, tint), 1.0), surface=(0.25, 0.04, 0.5, 1), casts_shadow=False
-    )
+    enamel = Material("inner", "teeth", tint=rgba(tint), surface=(0.25, 0.04, 0.5, 1), casts_shadow=False)
     tongue = body.fit("tongue/tongue01")
     tongue = (tongue - tongue.mean(0)) * 0.9 + tongue.mean(0)
     flesh = Material(
@@ -223,7 +221,7 @@ def _brows_and_lashes(body: Body, hair_colour: FloatArray, rng: np.random.Genera
     brow = Material(
         "fringe",
         texture_of(name),
-        tint=(*map(float, colour), 1.0),
+        tint=rgba(colour),
         surface=(0.7, 0.03, 0.2, rng.uniform(0.75, 1.2)),
         casts_shadow=False,
     )

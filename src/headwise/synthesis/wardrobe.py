@@ -17,6 +17,7 @@ from headwise.synthesis.mesh import (
     Vector4,
     ellipsoid,
     joined,
+    rgba,
     ring_triangles,
     submesh,
     tube,
@@ -49,6 +50,8 @@ MASK, GLASSES, SUNGLASSES_SHARE, HEADPHONES, HANDS, OBJECT = 0.05, 0.27, 0.25, 0
 
 @dataclass(frozen=True)
 class Outfit:
+    """Clothes, their name, and the skin vertices they cover."""
+
     meshes: list[Mesh]
     name: str
     covered: IntArray | None = None
@@ -81,7 +84,7 @@ def dress(body: Body, rng: np.random.Generator) -> Outfit:
         material = Material(
             "textile",
             texture_of(name),
-            tint=(*map(float, tint), 1.0),
+            tint=rgba(tint),
             tint2=(grey, 0, 0, 0),
             surface=(0.8, 0.03, 0.5, 1),
         )
@@ -110,8 +113,8 @@ def _cloth(
         second = np.clip(rng.uniform(0.01, 0.8, 3) * 0.4 + 0.6 * colour.mean(), 0.005, 0.85)
     return Material(
         "cloth",
-        tint=(*map(float, colour), 1.0),
-        tint2=(*map(float, second), 0.0),
+        tint=rgba(colour),
+        tint2=rgba(second, 0.0),
         surface=(0.87, 0.03, 0.4, 1),
         pattern=pattern,
         clip=clip,
@@ -177,7 +180,7 @@ def _torso_below(body: Body, colour: FloatArray) -> list[Mesh]:
             [side * 2.75, bottom - 0.8, 0.05],
             [side * 2.8, bottom - 3.0, 0.4],
         ]
-        parts.append(tube(np.array(arm) + [0, 0, centre_z - 0.3], 0.52, sides=10))
+        parts.append(tube(np.array(arm) + np.array([0, 0, centre_z - 0.3]), 0.52, sides=10))
     return [_following(joined(parts, material), 0.0)]
 
 
@@ -226,7 +229,7 @@ def _hair(body: Body, name: str, colour: FloatArray, rng: np.random.Generator) -
     material = Material(
         "hair",
         texture_of(piece),
-        tint=(*map(float, colour), 1.0),
+        tint=rgba(colour),
         tint2=(rng.uniform(0, 1), 0, 0, body.assets.hair_luminance[piece]),
         surface=(0.6, 0.03, rng.uniform(0.3, 1.5), 1.15),
     )
@@ -236,9 +239,7 @@ def _hair(body: Body, name: str, colour: FloatArray, rng: np.random.Generator) -
 def _fedora(body: Body, rng: np.random.Generator) -> HeadCover:
     name = str(rng.choice(["hat/fedora", "hat/fedora_cocked"]))
     texture = str(rng.choice(["fedora_texture", "fedora_texture_black", "fedora_texture_grey"]))
-    material = Material(
-        "textile", texture, tint=(*rng.uniform(0.5, 1.4, 3), 1.0), surface=(0.9, 0.03, 0.3, 1)
-    )
+    material = Material("textile", texture, tint=rgba(rng.uniform(0.5, 1.4, 3)), surface=(0.9, 0.03, 0.3, 1))
     mesh = body.piece_mesh(name, body.fit(name), material)
     return HeadCover("fedora", [mesh], (0, 1, 0.12, float(body.left_eye[1]) + 0.55))
 
@@ -323,7 +324,7 @@ def accessories(body: Body, rng: np.random.Generator) -> list[Mesh]:
     if rng.random() < HANDS:
         meshes.append(_hand(body, rng))
     if rng.random() < OBJECT:
-        meshes.append(_held_object(body, rng))
+        meshes.append(_held_object(rng))
     return meshes
 
 
@@ -357,7 +358,7 @@ def _glasses(body: Body, rng: np.random.Generator, *, dark: bool) -> list[Mesh]:
     if dark:
         lens = Material(
             "lens",
-            tint=(*rng.uniform(0, 0.06, 3), rng.uniform(0.6, 0.98)),
+            tint=rgba(rng.uniform(0, 0.06, 3), rng.uniform(0.6, 0.98)),
             surface=(0.05, 0.04, 1.6, 1),
             casts_shadow=False,
         )
@@ -382,9 +383,9 @@ def _glasses(body: Body, rng: np.random.Generator, *, dark: bool) -> list[Mesh]:
         temple = [
             [hinge_x, eye[1] + 0.05, rim[np.argmax(np.abs(rim[:, 0])), 2]],
             [hinge_x * 1.08 + 0.02 * side, eye[1] + 0.05, rim[:, 2].min() - 0.12],
-            (ear + [hinge_x * 1.05, eye[1] + 0.03, 0.6]) / 2,
+            (ear + np.array([hinge_x * 1.05, eye[1] + 0.03, 0.6])) / 2,
             ear,
-            ear + [0, -0.15, -0.15],
+            ear + np.array([0, -0.15, -0.15]),
         ]
         frame.append(tube(np.array(temple), wire * 0.9))
     bridge = [
@@ -394,9 +395,7 @@ def _glasses(body: Body, rng: np.random.Generator, *, dark: bool) -> list[Mesh]:
     ]
     frame.append(tube(np.array(bridge), wire))
     colour = rng.uniform(0.003, 0.05, 3) if rng.random() < 0.7 else rng.uniform(0.02, 0.5, 3)
-    frame_material = Material(
-        "cloth", tint=(*map(float, colour), 1.0), tint2=(*map(float, colour), 0.0), surface=(0.3, 0.05, 1, 1)
-    )
+    frame_material = Material("cloth", tint=rgba(colour), tint2=rgba(colour, 0.0), surface=(0.3, 0.05, 1, 1))
     return [joined(frame, frame_material), *lenses]
 
 
@@ -423,8 +422,8 @@ def _headphones(body: Body, rng: np.random.Generator) -> Mesh:
     colour = rng.uniform(0.005, 0.08, 3) if rng.random() < 0.6 else rng.uniform(0.05, 0.8, 3)
     material = Material(
         "cloth",
-        tint=(*map(float, colour), 1.0),
-        tint2=(*map(float, colour), 0.0),
+        tint=rgba(colour),
+        tint2=rgba(colour, 0.0),
         surface=(0.4, 0.05, 0.8, 1),
     )
     size = rng.uniform(0.25, 0.42)
@@ -472,26 +471,26 @@ def _hand(body: Body, rng: np.random.Generator) -> Mesh:
     tone = np.array([0.55, 0.3, 0.2]) * np.exp(-1.6 * dark * rng.random() + rng.normal(0, 0.12))
     skin = Material(
         "cloth",
-        tint=(*map(float, tone), 1.0),
-        tint2=(*map(float, tone * 0.85), 0.0),
+        tint=rgba(tone),
+        tint2=rgba(tone * 0.85, 0.0),
         surface=(0.6, 0.03, 0.4, 1),
         pattern=(4, 5),
     )
     return joined(parts, skin)
 
 
-def _held_object(body: Body, rng: np.random.Generator) -> Mesh:
+def _held_object(rng: np.random.Generator) -> Mesh:
     """A microphone, cup or phone-sized block before or beside the lower face."""
     colour = rng.uniform(0.004, 0.7, 3) if rng.random() < 0.6 else np.full(3, rng.uniform(0.004, 0.05))
     material = Material(
         "cloth",
-        tint=(*map(float, colour), 1.0),
-        tint2=(*map(float, colour), 0.0),
+        tint=rgba(colour),
+        tint2=rgba(colour, 0.0),
         surface=(0.35, 0.05, 0.8, 1),
     )
     spot = np.array([rng.uniform(-0.8, 0.8), rng.uniform(-1.1, -0.4), rng.uniform(1.3, 1.9)])
     radii = rng.uniform([0.12, 0.12, 0.08], [0.4, 0.5, 0.35])
     handle = tube(
-        np.array([spot, spot + [0.1, -0.8, 0.1], spot + [0.3, -2.2, -0.2]]), rng.uniform(0.07, 0.14), sides=8
+        spot + np.array([[0, 0, 0], [0.1, -0.8, 0.1], [0.3, -2.2, -0.2]]), rng.uniform(0.07, 0.14), sides=8
     )
     return joined([ellipsoid(spot, radii, material), handle], material)

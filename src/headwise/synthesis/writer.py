@@ -32,6 +32,8 @@ SEED_STRIDE = {"crops": 0, "scenes": 1_000_000_000, "backgrounds": 2_000_000_000
 
 
 class Mode(StrEnum):
+    """What a folder of shards holds."""
+
     CROPS = "crops"
     SCENES = "scenes"
     BACKGROUNDS = "backgrounds"
@@ -76,7 +78,8 @@ def synthesize(
     made: Any = context.Queue()
     chunks = [missing[i::processes] for i in range(processes) if missing[i::processes]]
     workers = [
-        context.Process(target=_work, args=(assets_folder, out, settings, chunk, made), daemon=True) for chunk in chunks
+        context.Process(target=_work, args=(assets_folder, out, settings, chunk, made), daemon=True)
+        for chunk in chunks
     ]
     for worker in workers:
         worker.start()
@@ -110,18 +113,25 @@ def _work(assets_folder: Path, out: Path, settings: ShardSettings, shards: list[
     os.environ |= {"LP_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     cv2.setNumThreads(1)
     try:
-        studio = Studio(HeadAssets(assets_folder), size_px=settings.size_px, supersampling=settings.supersampling)
+        studio = Studio(
+            HeadAssets(assets_folder), size_px=settings.size_px, supersampling=settings.supersampling
+        )
         for index in shards:
             write_shard(studio, out, settings, index, progress=made.put)
         made.put(None)
     except KeyboardInterrupt:
         pass
-    except Exception as error:  # the parent reports it: a traceback here would be lost
+    except Exception as error:  # noqa: BLE001  the parent reports it: a traceback here would be lost
         made.put(f"{type(error).__name__}: {error}")
 
 
 def write_shard(
-    studio: Studio, out: Path, settings: ShardSettings, index: int, *, progress: Callable[[int], None] = lambda _: None
+    studio: Studio,
+    out: Path,
+    settings: ShardSettings,
+    index: int,
+    *,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Render one shard and put it in place in one move."""
     first = SEED_STRIDE[settings.mode] + settings.first_seed + index * settings.seeds_per_shard
@@ -154,7 +164,10 @@ def _pack_crops(pictures: Iterator[CropPicture]) -> tuple[dict[str, Any], dict[s
         labels.append(item.labels)
     arrays: dict[str, Any] = {key: np.array([label[key] for label in labels]) for key in labels[0]}
     arrays |= {f"{name}_offset": _offsets(parts) for name, parts in encoded.items()}
-    blobs = {suffix: b"".join(encoded[name]) for name, suffix in (("image", ".bin"), ("mask", ".mask"), ("depth", ".depth"))}
+    blobs = {
+        suffix: b"".join(encoded[name])
+        for name, suffix in (("image", ".bin"), ("mask", ".mask"), ("depth", ".depth"))
+    }
     return arrays, blobs
 
 
@@ -167,7 +180,12 @@ def _pack_scenes(pictures: Iterator[ScenePicture]) -> tuple[dict[str, Any], dict
         sizes.append(item.picture.shape[1::-1])
     width, height = np.array(sizes, np.int32).T
     arrays: dict[str, Any] = {key: np.concatenate([h[key] for h in heads]) for key in heads[0]}
-    arrays |= {"head_start": np.cumsum([0, *counts]), "width": width, "height": height, "image_offset": _offsets(encoded)}
+    arrays |= {
+        "head_start": np.cumsum([0, *counts]),
+        "width": width,
+        "height": height,
+        "image_offset": _offsets(encoded),
+    }
     return arrays, {".bin": b"".join(encoded)}
 
 
