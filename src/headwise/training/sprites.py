@@ -78,8 +78,8 @@ def paste(
         return
     level = min(LEVELS - 1, max(0, floor(log2(1 / canvas_from_sprite.scale) + 0.3)))
     source = sprite.levels[level]
-    # Continuous coordinates of the level -> integer-centred ones of the region, which is what OpenCV counts
-    in. scale_xy = np.array([sprite.width / source.shape[1], sprite.height / source.shape[0]])
+    # Continuous coordinates of the level -> integer-centred ones of the region, as OpenCV counts.
+    scale_xy = np.array([sprite.width / source.shape[1], sprite.height / source.shape[0]])
     matrix = np.array(canvas_from_sprite.matrix)
     matrix[:, :2] *= scale_xy
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - (left + 0.5, top + 0.5)

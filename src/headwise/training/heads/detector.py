@@ -96,7 +96,8 @@ class DetectorNetwork(nn.Module):
     def _pyramid(self, pixels: Tensor) -> list[Tensor]:
         maps = [lateral(m) for lateral, m in zip(self.laterals, self.backbone(pixels), strict=True)]
         # The coarsest map may have odd neighbours (inputs are multiples of 32, not 64): it takes no part
-        top-down. smoothed = [self.smooth[-1](maps[-1], 0)]
+        # top-down.
+        smoothed = [self.smooth[-1](maps[-1], 0)]
         below = None
         for level in range(len(maps) - 2, -1, -1):
             total = maps[level]
