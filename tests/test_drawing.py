@@ -143,6 +143,14 @@ def test_labels_stay_inside_the_picture() -> None:
         assert np.ptp(rows) > 10
 
 
+def test_labels_of_neighbours_do_not_cover_each_other() -> None:
+    labels = Layers(box=False, cube=False, points=False, axes=False)
+    faces = [face(Box(left, 200, left + 60, 270)) for left in (250, 290, 330)]
+    alone = sum((draw(canvas(), result(one), layers=labels) != 128).any(axis=2).sum() for one in faces)
+    together = (draw(canvas(), result(*faces), layers=labels) != 128).any(axis=2).sum()
+    assert together > 0.98 * alone
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (40, 40)])
 def test_tiny_pictures(size: tuple[int, int]) -> None:
     faces = [

@@ -22,6 +22,7 @@ from headwise.results import Face, FrameResult, HeadPose
 Image = NDArray[np.uint8]
 Points = NDArray[np.float64]
 Colour = tuple[int, int, int]
+Plate = tuple[int, int, int, int]  # left, top, right, bottom
 
 # Places and lengths of the head frame in metres; its origin lies about between the ears.
 FACE_CENTRE_M = np.array([0.0, 0.03, -0.095])  # about the tip of the nose
@@ -85,10 +86,10 @@ def draw(
     canvas = image.copy()
     for face in sorted(result.faces, key=lambda face: face.box.side):
         _draw_face(canvas, face, result.camera, layers)
-    if layers.labels:
-        for face in result.faces:
-            if face.box.side >= SMALLEST_LABELLED_PX:
-                _draw_label(canvas, face, order)
+    plates: list[Plate] = []
+    for face in result.faces if layers.labels else ():
+        if face.box.side >= SMALLEST_LABELLED_PX:
+            _draw_label(canvas, face, order, plates)
     return canvas
 
 
@@ -214,8 +215,8 @@ def _draw_points(canvas: Image, face: Face) -> None:
         _dot(canvas, centre, radius_px, _mixed(COVERED, VISIBLE, visibility))
 
 
-def _draw_label(canvas: Image, face: Face, order: EulerOrder) -> None:
-    """Words above the box, or below it where there is no room."""
+def _draw_label(canvas: Image, face: Face, order: EulerOrder, plates: list[Plate]) -> None:
+    """Words on a plate near the box, which joins the plates drawn before."""
     lines = _words(face, order)
     if not lines:
         return
@@ -224,8 +225,10 @@ def _draw_label(canvas: Image, face: Face, order: EulerOrder) -> None:
     sizes = [cv2.getTextSize(line, _FONT, scale, thickness)[0] for line in lines]
     pad, step = round(_FONT_PX * scale * 0.4), round(_FONT_PX * scale * 1.45)
     width, height = max(size[0] for size in sizes) + 2 * pad, step * len(lines) + pad
-    left, top = _label_corner(canvas, face.box, width, height, gap=_line_width(face.box) + 2)
-    _plate(canvas, left, top, width, height)
+    plate = _free_plate(canvas, face.box, (width, height), plates)
+    plates.append(plate)
+    left, top = plate[:2]
+    _darken(canvas, plate)
     for i, line in enumerate(lines):
         baseline = top + round(step * (i + 0.82)) + pad // 2
         colour = _colour(face) if i == 0 else WHITE
@@ -241,7 +244,7 @@ def _words(face: Face, order: EulerOrder) -> list[str]:
     return [
         *name,
         f"yaw {_whole(float(yaw_deg))}  pitch {_whole(float(pitch_deg))}  roll {_whole(float(roll_deg))}",
-        *([] if spread_deg is None else [f"within {spread_deg:.1f} deg"]),
+        *([] if spread_deg is None else [f"spread {spread_deg:.1f} deg"]),
     ]
 
 
@@ -249,16 +252,38 @@ def _whole(angle_deg: float) -> str:
     return f"{round(angle_deg):+d}" if round(angle_deg) else "0"
 
 
-def _label_corner(canvas: Image, box: Box, width: int, height: int, gap: int) -> tuple[int, int]:
-    """Left and top of a plate: above the box, else below it, else at the edge of the picture."""
+def _free_plate(canvas: Image, box: Box, size_px: tuple[int, int], taken: list[Plate]) -> Plate:
+    """Above the box, below, right or left of it: the first inside the picture that covers no other plate.
+
+    Where there is none, above the box, moved into the picture.
+    """
     rows, columns = canvas.shape[:2]
+    width, height = size_px
+    gap = _line_width(box) + 2
+    left = max(0, min(round(box.left), columns - width))
     above, below = round(box.top) - gap - height, round(box.bottom) + gap
-    top = above if above >= 0 else below if below + height <= rows else max(0, above)
-    return max(0, min(round(box.left), columns - width)), min(top, max(0, rows - height))
+    places = [
+        (left, above),
+        (left, below),
+        (round(box.right) + gap, round(box.top)),
+        (round(box.left) - gap - width, round(box.top)),
+    ]
+    plates = [(x, y, x + width, y + height) for x, y in places]
+    for plate in plates:
+        inside = plate[0] >= 0 and plate[1] >= 0 and plate[2] <= columns and plate[3] <= rows
+        if inside and not any(_overlap(plate, other) for other in taken):
+            return plate
+    top = max(0, min(above, rows - height))
+    return left, top, left + width, top + height
 
 
-def _plate(canvas: Image, left: int, top: int, width: int, height: int) -> None:
-    area = canvas[max(0, top) : top + height, max(0, left) : left + width]
+def _overlap(a: Plate, b: Plate) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _darken(canvas: Image, plate: Plate) -> None:
+    left, top, right, bottom = plate
+    area = canvas[top:bottom, left:right]
     area[:] = (area * np.float32(0.35) + np.float32(0.65) * np.array(RIM, np.float32)).astype(np.uint8)
 
 

@@ -1,7 +1,7 @@
 """A table for people, on the terminal: a heading for each source, then a line for each face as it is found.
 
-Lines come while a video or camera runs, so columns have fixed widths. Frames of streams without a face are
-counted and told at the end of their source.
+Lines come while a video or camera runs, so columns have fixed widths, 80 letters in all. Frames of streams
+without a face are counted and told at the end of their source.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from headwise.results import Face, FrameResult
 
 WIDE_SPREAD_DEG = 10.0  # angles expected to be off by more are marked
 
-_FACE_HEADING = " face    yaw  pitch   roll  spread  score   box: left, top, width x height   distance"
-_TIME_HEADING = "  frame   time_s  track"
+_FACE_HEADING = " face    yaw  pitch   roll  spread  score  left,top width,height  away"
+_TIME_HEADING = "  time_s track"
 
 
 class TableSink:
@@ -35,7 +35,7 @@ class TableSink:
     def write(
         self,
         source_name: str,
-        frame_index: int,
+        frame_index: int,  # noqa: ARG002 - people read the time
         result: FrameResult,
         image: NDArray[np.uint8] | None = None,  # noqa: ARG002 - a table draws nothing
     ) -> None:
@@ -44,7 +44,7 @@ class TableSink:
             self._start_source(source_name, result)
         self._frames_without_face += not result.faces
         for number, face in enumerate(result.faces):
-            self._print(self._line(number, face, frame_index, result.time_s))
+            self._print(self._line(number, face, result.time_s))
 
     def _start_source(self, name: str, result: FrameResult) -> None:
         self._source = name
@@ -54,18 +54,18 @@ class TableSink:
         if result.faces or self._is_stream:
             self._print(Text((_TIME_HEADING if self._is_stream else "") + _FACE_HEADING, "dim"))
 
-    def _line(self, number: int, face: Face, frame_index: int, time_s: float | None) -> Text:
+    def _line(self, number: int, face: Face, time_s: float | None) -> Text:
         line = Text()
         if time_s is not None:
             track = "-" if face.track is None else str(face.track)
-            line.append(f"{frame_index:>7}  {time_s:>7.2f}  {track:>5}", "dim")
+            line.append(f"{time_s:>8.2f} {track:>5}", "dim")
         line.append(f"{number:>5}")
         line.append_text(self._pose(face))
         box = face.box
-        at = f"{box.left:.0f}, {box.top:.0f}, {box.width:.0f} x {box.height:.0f}"
-        line.append(f"  {face.score:>5.2f}   {at:<30}", "dim")
+        at = f"{box.left:.0f},{box.top:.0f} {box.width:.0f},{box.height:.0f}"
+        line.append(f"  {face.score:>5.2f}  {at:<20}", "dim")
         position = None if face.pose is None else face.pose.position_m
-        return line.append("       -" if position is None else f"{np.linalg.norm(position):>6.2f} m", "dim")
+        return line.append("     -" if position is None else f"{np.linalg.norm(position):>5.2f}m", "dim")
 
     def _pose(self, face: Face) -> Text:
         if face.pose is None:
