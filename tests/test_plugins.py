@@ -23,6 +23,8 @@ FOLDERS = (
     "training.backbones",
     "training.heads",
     "training.losses",
+    "training.tasks",
+    "evaluation.protocols",
 )
 ROOT = Path(plugins.__file__).parent
 EVERY_PLUGIN = [
