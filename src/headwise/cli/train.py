@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+LOG_WIDTH = 400  # of lines that go to a file
 
 
 def command(
@@ -28,7 +32,10 @@ def command(
     from headwise.training.loop import CHECKPOINT, Report, Run
     from headwise.training.settings import read_settings
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(show_path=False)])
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH)
+    logging.basicConfig(
+        level=logging.INFO, format="%(message)s", handlers=[RichHandler(show_path=False, console=console)]
+    )
     settings = read_settings(config, tuple(changes or ()))
     if (out / CHECKPOINT).exists() and not resume:
         raise OutputError(f"{out} already holds a run; continue it with --resume or name another folder")
@@ -47,7 +54,7 @@ def command(
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns) as bar:
+    with Progress(*columns, console=console) as bar:
         shown = bar.add_task("starting", total=1.0)
 
         def tell(report: Report) -> None:

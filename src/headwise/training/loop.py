@@ -1,10 +1,10 @@
 """The training loop, the same for every network. What is trained comes in as a `Task`.
 
-How to write a task: one file `training/tasks/NAME.py` with `create(options: dict) -> Task`, where `options` is
-the TOML table `[task]` without its `name` (validate it with `settings.checked(MySettings, options, "task")`).
+How to write a task: one file `training/tasks/NAME.py` with `create(options: dict) -> Task`, where `options`
+is the TOML table `[task]` without its `name` (validate it with `settings.checked(Mine, options, "task")`).
 
     network()                 the torch module. It takes uint8 RGB and owns its normalisation
-    data(folder, held_out)    a `TrainingData`: len(), refresh(), sample(index, size_px, rng) -> dict of arrays;
+    data(folder, held_out)    a `TrainingData`: len(), refresh(), sample(index, size_px, rng) -> arrays by name;
                               samples of one batch have equal shapes and are stacked into a dict of tensors
     losses(network, batch, progress)
                               weighted parts, a dict of scalars; the loop minimises their sum and logs each.
@@ -18,12 +18,12 @@ The loop owns the rest: order of samples, workers, optimiser, schedule, weight a
 
 Randomness: sample number k of a run always gets the generator seeded by (seed, k), whoever draws it. A run is
 a chain of rounds; a round goes once through the shards that were there when it began, in an order seeded by
-(seed, round). The checkpoint holds the shard names and the place in the round, so that resuming continues with
-exactly the sample that would have come next.
+(seed, round). The checkpoint holds the shard names and the place in the round, so that resuming continues
+with exactly the sample that would have come next.
 
-Schedule: progress = max(samples / schedule.samples, minutes / schedule.max_minutes), so the learning rate always
-falls to zero before the deadline. Input sizes (`schedule.stages`) follow the same progress. Time used before an
-interruption counts.
+Schedule: progress = max(samples / schedule.samples, minutes / schedule.max_minutes), so the learning rate
+always falls to zero before the deadline. Input sizes (`schedule.stages`) follow the same progress. Time used
+before an interruption counts.
 """
 
 from __future__ import annotations
@@ -152,7 +152,9 @@ def start_worker(worker: int) -> None:
     assert get_worker_info() is not None
 
 
-def loader(data: TrainingData, seed: int, requests: Iterable[list[Request]], workers: int) -> DataLoader[Sample]:
+def loader(
+    data: TrainingData, seed: int, requests: Iterable[list[Request]], workers: int
+) -> DataLoader[Sample]:
     """Batches of requested samples, in order."""
     return DataLoader(
         Requested(data, seed),
@@ -252,7 +254,7 @@ class Run:
     def train(self, tell: Callable[[Report], None] | None = None) -> None:
         """Rounds until the schedule ends; `tell` hears of every tenth step."""
         self._began_s = time.monotonic()
-        saved_s = checked_s = self.seconds
+        saved_s = checked_s = told_s = self.seconds
         means: dict[str, float] = {}
         self.network.train()
         with closing(self._batches()) as batches:
@@ -262,6 +264,9 @@ class Run:
                 if tell is not None and self.position.samples // self.settings.schedule.batch % 10 == 0:
                     speed = self.position.samples / max(self.seconds, 1e-3)
                     tell(Report(self.position.samples, self.progress, speed, dict(means), size_px))
+                if self.seconds - told_s > 60 * self.settings.log.loss_minutes:
+                    log.info("%s", self._line(means, size_px))
+                    told_s = self.seconds
                 if self.seconds - saved_s > 60 * self.settings.log.checkpoint_minutes:
                     self.save()
                     saved_s = self.seconds
@@ -272,8 +277,17 @@ class Run:
         self.save()
         self.position.seconds, self._began_s = self.seconds, 0.0
 
+    def _line(self, means: dict[str, float], size_px: int) -> str:
+        """Where the run stands, in one line of a log."""
+        losses = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+        speed = self.position.samples / max(self.seconds, 1e-3)
+        return (
+            f"{self.position.samples} samples, {self.seconds / 60:.1f} min, {self.progress:.1%}, "
+            f"{speed:.0f}/s, {size_px} px: {losses}"
+        )
+
     def _batches(self) -> Iterator[tuple[int, Batch]]:
-        """Batches with their input size, round after round; keeps `position` in step with what was yielded."""
+        """Batches with their input size, round after round; `position` keeps step with what was yielded."""
         while self.progress < 1 and not self._stopped:
             position = self.position
             if position.round_samples == 0:
@@ -292,7 +306,9 @@ class Run:
     def _requests(self) -> Iterator[list[Request]]:
         """What is left of this round, in its seeded order, at the input size of the moment."""
         batch = min(self.settings.schedule.batch, len(self.data))
-        order = np.random.default_rng((self.settings.seed, 1, self.position.round)).permutation(len(self.data))
+        order = np.random.default_rng((self.settings.seed, 1, self.position.round)).permutation(
+            len(self.data)
+        )
         number = self.position.samples
         start = self.position.round_samples
         for i in range(start, len(order) - batch + 1, batch):
@@ -319,7 +335,9 @@ class Run:
         norm = self.fabric.clip_gradients(
             self.network, self.optimiser, max_norm=self.settings.optim.clip, error_if_nonfinite=False
         )
-        values = {name: float(part.detach()) for name, part in parts.items()} | {"total": float(total.detach())}
+        values = {name: float(part.detach()) for name, part in parts.items()} | {
+            "total": float(total.detach())
+        }
         if norm is not None and torch.isfinite(norm):
             self.optimiser.step()
             self.average.update(self.network.module)
@@ -328,7 +346,7 @@ class Run:
         return values
 
     def check(self, means: dict[str, float], size_px: int) -> Validation:
-        """Score the averaged weights on the held-out shards, at `size_px`; append to log.csv, draw the worst."""
+        """Score the averaged weights on held-out samples at `size_px`; append to log.csv, draw the worst."""
         network = self.average.network
         network.eval()
         with torch.no_grad():

@@ -55,9 +55,28 @@ class Loader(Settings):
 class Log(Settings):
     """How often, in minutes, and how much."""
 
+    loss_minutes: float = Field(1.0, gt=0)
     checkpoint_minutes: float = Field(3.0, gt=0)
     validate_minutes: float = Field(6.0, gt=0)
     validation_samples: int = Field(1000, ge=1)
+
+
+class CardSource(Settings):
+    """Something the weights are made from."""
+
+    name: str
+    licence: str
+    url: str
+    role: str
+
+
+class Card(Settings):
+    """Facts for the model file's card."""
+
+    version: str = "1"
+    licence: str = "Apache-2.0"
+    sources: tuple[CardSource, ...] = ()
+    notes: str = ""
 
 
 class RunSettings(Settings):
@@ -73,6 +92,7 @@ class RunSettings(Settings):
     optim: Optim = Optim()
     loader: Loader = Loader()
     log: Log = Log()
+    card: Card = Card()
 
 
 S = TypeVar("S", bound=Settings)

@@ -64,7 +64,7 @@ def mixed(matrix: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> PixelFun
 
 
 def tone_table(rng: np.random.Generator) -> Picture:
-    """(256,) brightness, contrast, gamma and clipping in one table; sometimes strongly under- or overexposed."""
+    """(256,) brightness, contrast and gamma in one table; sometimes far under- or overexposed."""
     x = np.arange(256, dtype=np.float32) / 255
     extreme = rng.random() < 0.2
     y = x ** log_uniform(rng, 0.4 if extreme else 0.65, 2.6 if extreme else 1.6)

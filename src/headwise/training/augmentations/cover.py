@@ -85,7 +85,10 @@ def shape_mask(
     elif shape == "strokes":
         width = max(3, round(side * (0.05 + 0.04 * numbers[1])))
         for k in range(2 + round(3 * numbers[2])):
-            start = (x + k * width * 1.15 * np.cos(np.radians(turn_deg)), y + k * width * np.sin(np.radians(turn_deg)))
+            start = (
+                x + k * width * 1.15 * np.cos(np.radians(turn_deg)),
+                y + k * width * np.sin(np.radians(turn_deg)),
+            )
             direction = np.radians(turn_deg + 90 + 12 * (numbers[3 + k] - 0.5) * k)
             length = side * (0.2 + 0.25 * numbers[8 + k])
             end = (start[0] + length * np.cos(direction), start[1] + length * np.sin(direction))
@@ -104,7 +107,9 @@ def shape_mask(
             mask[:, max(0, middle[0] - height // 2) : max(0, middle[0] + height // 2 + 1)] = 255
     else:
         w, h = round(side * (0.08 + 0.2 * numbers[1])), round(side * (0.08 + 0.2 * numbers[2]))
-        mask[max(0, middle[1] - h) : max(0, middle[1] + h), max(0, middle[0] - w) : max(0, middle[0] + w)] = 255
+        mask[max(0, middle[1] - h) : max(0, middle[1] + h), max(0, middle[0] - w) : max(0, middle[0] + w)] = (
+            255
+        )
         return mask
     return np.asarray(cv2.blur(mask, (3, 3)), np.uint8)
 

@@ -40,7 +40,12 @@ class DegradePolicy:
             functions.append(shrunk_and_grown(share, int(rng.choice(INTERPOLATIONS))))
         if rng.random() < self.noise:
             functions.append(
-                noisy(log_uniform(rng, 1.5, 22), rng.random() < 0.5, rng.random() < 0.3, int(rng.integers(1 << 30)))
+                noisy(
+                    log_uniform(rng, 1.5, 22),
+                    rng.random() < 0.5,
+                    rng.random() < 0.3,
+                    int(rng.integers(1 << 30)),
+                )
             )
         if rng.random() < self.jpeg:
             functions.append(compressed(int(rng.integers(15, 96))))

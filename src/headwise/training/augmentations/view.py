@@ -24,7 +24,9 @@ class ViewPolicy:
     shift_jitter: float
     wild: float
 
-    def draw(self, points_px: NDArray[np.float64], width_px: int, size_px: int, rng: np.random.Generator) -> Warp:
+    def draw(
+        self, points_px: NDArray[np.float64], width_px: int, size_px: int, rng: np.random.Generator
+    ) -> Warp:
         """crop_from_picture for a head with these 68 points (68, 2) in a picture of that width.
 
         The crop rule is applied to the box of the mirrored and turned points, as a detector would see them.
@@ -40,7 +42,9 @@ class ViewPolicy:
         wild = 2.0 if rng.random() < self.wild else 1.0
         spread = self.scale_jitter * wild
         scale = float(np.exp(rng.uniform(np.log1p(-spread), np.log1p(spread)))) if spread < 1 else 1.0
-        dx, dy = np.clip(rng.normal(0, self.shift_jitter / 2, 2), -1.5 * self.shift_jitter, 1.5 * self.shift_jitter)
+        dx, dy = np.clip(
+            rng.normal(0, self.shift_jitter / 2, 2), -1.5 * self.shift_jitter, 1.5 * self.shift_jitter
+        )
         return box.scaled(scale).shifted(float(dx) * wild * box.side, float(dy) * wild * box.side)
 
 

@@ -1,7 +1,7 @@
 """MobileNetV4-Conv-Small, written from the paper's table (Qin et al. 2024, "MobileNetV4", arXiv:2404.10518).
 
-Only the convolutional small model: no squeeze-excite, ReLU everywhere, so that int8 keeps it intact. The network is
-fully convolutional; a pool over the map it returns makes it independent of the input size.
+Only the convolutional small model: no squeeze-excite, ReLU everywhere, so that int8 keeps it intact.
+The network is fully convolutional; a pool over the map it returns makes it independent of the input size.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class ConvSpec:
 class BottleneckSpec:
     """A universal inverted bottleneck (UIB): kernel 0 leaves that depthwise convolution out.
 
-    start_kernel is the depthwise convolution before the expansion, middle_kernel the one after it. Both: ExtraDW;
-    middle only: inverted bottleneck; start only: ConvNext-like.
+    start_kernel is the depthwise convolution before the expansion, middle_kernel the one after it.
+    Both: ExtraDW; middle only: inverted bottleneck; start only: ConvNext-like.
     """
 
     start_kernel: int
@@ -59,7 +59,7 @@ CHANNEL_STEP = 8  # channels are rounded to a multiple of this, as SIMD kernels 
 
 
 def scaled_channels(channels: float, width: float = 1.0) -> int:
-    """Channels times the width multiplier, rounded to a multiple of 8, never under 90 % of the exact number."""
+    """Channels times the width multiplier, rounded to a multiple of 8, at least 90 % of it."""
     exact = channels * width
     rounded = max(CHANNEL_STEP, int(exact + CHANNEL_STEP / 2) // CHANNEL_STEP * CHANNEL_STEP)
     return rounded + CHANNEL_STEP if rounded < 0.9 * exact else rounded

@@ -1,4 +1,4 @@
-"""The pose head: rotation, its spread, 68 points with visibility and depth, and whether the face is hidden."""
+"""The pose head: rotation, its spread, 68 points with visibility and depth, face hidden or not."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def cross(a: Tensor, b: Tensor) -> Tensor:
 
 
 def lower_triangular(numbers: Tensor) -> Tensor:
-    """(n, 6) to L (n, 3, 3): three log-diagonals (bounded softly), three entries below in units of the diagonal."""
+    """(n, 6) to L (n, 3, 3): three log-diagonals (softly bounded), three below in their unit."""
     start = -torch.log(torch.tensor(SPREAD_AT_START_RAD)).item()
     limited = LOG_PRECISION_LIMIT * torch.tanh((numbers[:, :3] + start) / LOG_PRECISION_LIMIT)
     d0, d1, d2 = torch.exp(limited).unbind(1)
@@ -102,8 +102,8 @@ def covariance_trace(precision_factor: Tensor) -> Tensor:
 def expected_error_deg(precision_factor: Tensor) -> Tensor:
     """(n,) expected angle of the error in degrees, at most 180.
 
-    For an isotropic normal error of standard deviation s per axis, E|e| = 2 sqrt(2/pi) s (Maxwell); s² is taken
-    as a third of the covariance's trace. Exact when isotropic; at worst (all along one axis) 16 % too large.
+    For a normal error of standard deviation s along every axis, E|e| = 2 sqrt(2/pi) s (Maxwell); s² is
+    taken as a third of the covariance's trace. Exact when isotropic; at worst (all along one axis) 16 % too large.
     """
     sigma = (covariance_trace(precision_factor) / 3).sqrt()
     return torch.clamp(torch.rad2deg(2 * (2 / torch.pi) ** 0.5 * sigma), max=180.0)

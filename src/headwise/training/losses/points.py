@@ -13,7 +13,7 @@ def distance(predicted: Tensor, truth: Tensor) -> Tensor:
 
 
 def negative_log_likelihood(predicted: Tensor, log_scale: Tensor, truth: Tensor) -> Tensor:
-    """(n,) mean over points of points (n, k, 2) under a Laplace distribution of scale exp(log_scale) (n, k)."""
+    """(n,) mean over points (n, k, 2) under a Laplace distribution of scale exp(log_scale) (n, k)."""
     error = (predicted - truth).abs().mean(2)
     log_scale = log_scale.clamp(-6.0, 3.0)
     return (error * (-log_scale).exp() + log_scale).mean(1)

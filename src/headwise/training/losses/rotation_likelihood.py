@@ -1,7 +1,7 @@
 """Negative log likelihood of a rotation error under a normal distribution in the tangent space.
 
-After Welter et al. (OPAL; opentrack's NeuralNet tracker): a 3x3 Cholesky factor per picture, mixed with a little
-of the uniform distribution on SO(3) so that one wrong label cannot pull without bound.
+After Welter et al. (OPAL; opentrack's NeuralNet tracker): a 3x3 Cholesky factor per picture, mixed with a
+little of the uniform distribution on SO(3) so that one wrong label cannot pull without bound.
 """
 
 from __future__ import annotations

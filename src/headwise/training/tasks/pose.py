@@ -15,18 +15,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headwise import plugins
-from headwise.conventions import FLIP_68, EulerOrder
+from headwise.conventions import ART_HEAD_FROM_HEAD, FLIP_68, EulerOrder
 from headwise.errors import SettingsError
 from headwise.rotation import Rotation
 from headwise.training.augmentations import view
 from headwise.training.augmentations.surroundings import pasted
 from headwise.training.datasets.crop_shards import CropShards
 from headwise.training.heads.pose import PoseOutput, expected_error_deg
+from headwise.training.loop import Batch, Deployable, Sample, Validation
 from headwise.training.losses.geodesic import angle_between
 from headwise.training.losses.points import distance
 from headwise.training.losses.points import negative_log_likelihood as points_likelihood
 from headwise.training.losses.rotation_likelihood import negative_log_likelihood as rotation_likelihood
-from headwise.training.loop import Batch, Deployable, Sample, Validation
 from headwise.training.pixels import Picture
 from headwise.training.settings import Settings, checked
 from headwise.warp import Border, Warp
@@ -88,7 +88,12 @@ class PoseSettings(Settings):
 
 
 class PoseNetwork(nn.Module):
-    """uint8 RGB crops (n, S, S, 3) of any size S from 64 up; normalisation is inside."""
+    """uint8 RGB crops (n, S, S, 3) of any size S from 64 up; normalisation is inside.
+
+    The buffer `art_head_from_head` remembers which constant its labels were made with.
+    """
+
+    art_head_from_head: Tensor
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
@@ -101,6 +106,7 @@ class PoseNetwork(nn.Module):
         self.head = plugins.load(
             "training.heads", settings.head, channels=self.backbone.channels, hidden=settings.hidden
         )
+        self.register_buffer("art_head_from_head", torch.from_numpy(ART_HEAD_FROM_HEAD.copy()))
 
     def forward(self, crops: Tensor) -> PoseOutput:
         x = crops.permute(0, 3, 1, 2).float() * (1 / 64) - 2.0  # about -2..2
@@ -112,15 +118,17 @@ class PoseNetwork(nn.Module):
 class DeployedPose(nn.Module):
     """The interface of a pose model file: see `headwise.model_card`.
 
-    `correction` (3, 3) is multiplied from the right: ray_from_head = R @ correction. It brings a network trained
-    with one ART_HEAD_FROM_HEAD to another: correction = trainedᵀ @ current.
+    Should `conventions.ART_HEAD_FROM_HEAD` have been measured anew since the training, the difference is put
+    right here: ray_from_head = R @ trainedᵀ @ current.
     """
 
-    def __init__(self, network: nn.Module, correction: NDArray[np.float64] | None = None) -> None:
+    correction: Tensor
+
+    def __init__(self, network: PoseNetwork) -> None:
         super().__init__()
         self.network = network
-        matrix = torch.tensor(np.eye(3) if correction is None else correction, dtype=torch.float32)
-        self.register_buffer("correction", matrix)
+        correction = network.art_head_from_head.double().T @ torch.from_numpy(ART_HEAD_FROM_HEAD.copy())
+        self.register_buffer("correction", correction.float())
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         out: PoseOutput = self.network(crops)
@@ -224,9 +232,13 @@ class PoseTask:
 
     def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:
         weight = self.settings.loss
-        ramp = min(max((progress - weight.ramp_from) / max(weight.ramp_to - weight.ramp_from, 1e-6), 0.0), 1.0)
+        ramp = min(
+            max((progress - weight.ramp_from) / max(weight.ramp_to - weight.ramp_from, 1e-6), 0.0), 1.0
+        )
         out: PoseOutput = network(batch["crop"])
-        likelihood = rotation_likelihood(out.rotation, out.precision_factor, batch["rotation"], weight.uniform)
+        likelihood = rotation_likelihood(
+            out.rotation, out.precision_factor, batch["rotation"], weight.uniform
+        )
         binary = functional.binary_cross_entropy_with_logits
         return {
             "rotation": weight.rotation * angle_between(out.rotation, batch["rotation"]).mean(),
@@ -271,10 +283,12 @@ class PoseTask:
         tiles = [tile(all_crops[i], all_points[i], f"{angle[i]:.0f}/{spread[i]:.0f}") for i in worst]
         return Validation(scores, "geodesic_mean_deg", tiles)
 
-    def deployable(self, network: nn.Module, correction: NDArray[np.float64] | None = None) -> Deployable:
+    def deployable(self, network: nn.Module) -> Deployable:
+        if not isinstance(network, PoseNetwork):
+            raise TypeError(f"a pose task deploys a PoseNetwork, got {type(network).__name__}")
         size_px = self.settings.crop.size_px
         return Deployable(
-            DeployedPose(network, correction).eval(),
+            DeployedPose(network).eval(),
             torch.zeros((2, size_px, size_px, 3), dtype=torch.uint8),
             "crops",
             ("rotation", "spread_deg", "keypoints", "visibility", "face_hidden"),
