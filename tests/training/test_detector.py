@@ -124,6 +124,8 @@ def test_hidden_points_cost_nothing() -> None:
         assert float(detection.detection_loss(raw, hidden).points) == 0
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # from inside torch's exporter
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_learns_eight_pictures_and_exports_what_it_learned(tmp_path: Path) -> None:
     net = network(1).train()
     images, boxes = pictures(8)

@@ -32,7 +32,7 @@ class Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime's
             {input_name: images[i : i + batch]} for i in range(0, len(images), batch)
         )
 
-    def get_next(self) -> dict[str, Any] | None:  # type: ignore[override]
+    def get_next(self) -> dict[str, Any] | None:
         return next(self._feeds, None)
 
 

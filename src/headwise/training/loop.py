@@ -4,7 +4,7 @@ How to write a task: one file `training/tasks/NAME.py` with `create(options: dic
 is the TOML table `[task]` without its `name` (validate it with `settings.checked(Mine, options, "task")`).
 
     network()                 the torch module. It takes uint8 RGB and owns its normalisation
-    data(folder, held_out)    a `TrainingData`: len(), refresh(), sample(index, size_px, rng) -> arrays by name;
+    data(folder, held_out)    a `TrainingData`: len(), refresh(), sample(index, size_px, rng) -> dict;
                               samples of one batch have equal shapes and are stacked into a dict of tensors
     losses(network, batch, progress)
                               weighted parts, a dict of scalars; the loop minimises their sum and logs each.
@@ -32,7 +32,7 @@ import csv
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,7 +158,7 @@ def loader(
     """Batches of requested samples, in order."""
     return DataLoader(
         Requested(data, seed),
-        batch_sampler=requests,  # type: ignore[arg-type]  # any iterable of lists works
+        batch_sampler=requests,  # any iterable of lists works
         num_workers=workers,
         collate_fn=collate,
         worker_init_fn=start_worker if workers else None,
@@ -286,7 +286,7 @@ class Run:
             f"{speed:.0f}/s, {size_px} px: {losses}"
         )
 
-    def _batches(self) -> Iterator[tuple[int, Batch]]:
+    def _batches(self) -> Generator[tuple[int, Batch], None, None]:
         """Batches with their input size, round after round; `position` keeps step with what was yielded."""
         while self.progress < 1 and not self._stopped:
             position = self.position

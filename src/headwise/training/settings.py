@@ -28,37 +28,37 @@ class Stage(Settings):
 class Schedule(Settings):
     """How long. The run ends when samples or minutes are used up, whichever comes first."""
 
-    samples: int = Field(2_000_000, ge=1)
-    max_minutes: float = Field(0.0, ge=0, description="0: no limit")
-    batch: int = Field(64, ge=2)
+    samples: int = Field(default=2_000_000, ge=1)
+    max_minutes: float = Field(default=0.0, ge=0, description="0: no limit")
+    batch: int = Field(default=64, ge=2)
     stages: tuple[Stage, ...] = (Stage(size_px=80, share=0.5), Stage(size_px=112, share=0.5))
 
 
 class Optim(Settings):
     """AdamW with warm-up and cosine."""
 
-    lr: float = Field(2e-3, gt=0)
-    beta2: float = Field(0.99, gt=0, lt=1)
-    weight_decay: float = Field(0.02, ge=0)
-    warmup_share: float = Field(0.04, ge=0, lt=1)
-    clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
-    average_decay: float = Field(0.999, ge=0, lt=1)
+    lr: float = Field(default=2e-3, gt=0)
+    beta2: float = Field(default=0.99, gt=0, lt=1)
+    weight_decay: float = Field(default=0.02, ge=0)
+    warmup_share: float = Field(default=0.04, ge=0, lt=1)
+    clip: float = Field(default=5.0, gt=0, description="largest norm of the gradient")
+    average_decay: float = Field(default=0.999, ge=0, lt=1)
 
 
 class Loader(Settings):
     """Threads of the training step and worker processes beside it."""
 
-    threads: int = Field(2, ge=1)
-    workers: int = Field(1, ge=0)
+    threads: int = Field(default=2, ge=1)
+    workers: int = Field(default=1, ge=0)
 
 
 class Log(Settings):
     """How often, in minutes, and how much."""
 
-    loss_minutes: float = Field(1.0, gt=0)
-    checkpoint_minutes: float = Field(3.0, gt=0)
-    validate_minutes: float = Field(6.0, gt=0)
-    validation_samples: int = Field(1000, ge=1)
+    loss_minutes: float = Field(default=1.0, gt=0)
+    checkpoint_minutes: float = Field(default=3.0, gt=0)
+    validate_minutes: float = Field(default=6.0, gt=0)
+    validation_samples: int = Field(default=1000, ge=1)
 
 
 class CardSource(Settings):
@@ -84,7 +84,7 @@ class RunSettings(Settings):
 
     name: str
     task: dict[str, Any]
-    seed: int = Field(1, ge=0)
+    seed: int = Field(default=1, ge=0)
     accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: bool = True

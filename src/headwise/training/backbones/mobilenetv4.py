@@ -93,9 +93,12 @@ class UniversalInvertedBottleneck(nn.Module):
         layers.append(convolution(inputs, middle, 1))
         if spec.middle_kernel:
             layers.append(convolution(middle, middle, spec.middle_kernel, spec.stride, middle))
-        layers.append(convolution(middle, outputs, 1, activation=False))
-        self.body = nn.Sequential(*layers)
         self.shortcut = spec.stride == 1 and inputs == outputs
+        last_norm = nn.BatchNorm2d(outputs)
+        if self.shortcut:
+            nn.init.zeros_(last_norm.weight)  # the block starts as the identity
+        layers += [nn.Conv2d(middle, outputs, 1, bias=False), last_norm]
+        self.body = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.body(x)
@@ -127,13 +130,10 @@ class MobileNetV4(nn.Module):
 
 
 def initialise(network: nn.Module) -> None:
-    """He initialisation by fan out, per group; the last batch norm of a shortcut block starts at zero."""
+    """He initialisation by fan out, per group."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    for module in network.modules():
-        if isinstance(module, UniversalInvertedBottleneck) and module.shortcut:
-            nn.init.zeros_(module.body[-1][1].weight)
 
 
 def create(*, width: float = 1.0, last_channels: int = LAST_CHANNELS) -> MobileNetV4:

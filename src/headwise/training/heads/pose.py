@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -30,7 +31,7 @@ class PoseHead(nn.Module):
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
         self.hidden = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU())
-        self.sizes = (6, 6, 2 * POINTS, POINTS, POINTS, POINTS, 1)
+        self.sizes = [6, 6, 2 * POINTS, POINTS, POINTS, POINTS, 1]
         self.out = nn.Linear(hidden, sum(self.sizes))
         nn.init.normal_(self.out.weight, std=0.01)
         nn.init.zeros_(self.out.bias)
@@ -43,7 +44,7 @@ class PoseHead(nn.Module):
         return PoseOutput(
             rotation_from_6d(sixd),
             lower_triangular(factor),
-            points.unflatten(1, (POINTS, 2)),
+            points.reshape(-1, POINTS, 2),
             depth,
             log_scale - 2.0,
             visibility,
@@ -76,7 +77,7 @@ def cross(a: Tensor, b: Tensor) -> Tensor:
 
 def lower_triangular(numbers: Tensor) -> Tensor:
     """(n, 6) to L (n, 3, 3): three log-diagonals (softly bounded), three below in their unit."""
-    start = -torch.log(torch.tensor(SPREAD_AT_START_RAD)).item()
+    start = -math.log(SPREAD_AT_START_RAD)
     limited = LOG_PRECISION_LIMIT * torch.tanh((numbers[:, :3] + start) / LOG_PRECISION_LIMIT)
     d0, d1, d2 = torch.exp(limited).unbind(1)
     a, b, c = numbers[:, 3:].unbind(1)
@@ -103,7 +104,7 @@ def expected_error_deg(precision_factor: Tensor) -> Tensor:
     """(n,) expected angle of the error in degrees, at most 180.
 
     For a normal error of standard deviation s along every axis, E|e| = 2 sqrt(2/pi) s (Maxwell); s² is
-    taken as a third of the covariance's trace. Exact when isotropic; at worst (all along one axis) 16 % too large.
+    taken as a third of the covariance's trace. Exact when isotropic, 16 % too large if all along one axis.
     """
     sigma = (covariance_trace(precision_factor) / 3).sqrt()
     return torch.clamp(torch.rad2deg(2 * (2 / torch.pi) ** 0.5 * sigma), max=180.0)
