@@ -72,11 +72,11 @@ def test_thinned_frames_keep_their_times(tmp_path: Path) -> None:
 
 def test_colours_survive(tmp_path: Path) -> None:
     with overlay_video.create(tmp_path / "out.mp4") as sink:
-        orange = np.full((120, 160, 3), (220, 120, 40), np.uint8)
+        green = np.full((120, 160, 3), (20, 230, 30), np.uint8)
         for i in range(3):
-            sink.write("a", i, made.result(time_s=i / 10), orange)
+            sink.write("a", i, made.result(time_s=i / 10), green)
     first = next(iter(video.create(str(tmp_path / "out.mp4")))).image
-    assert np.abs(first[60, 80].astype(int) - (220, 120, 40)).max() <= 8
+    assert np.abs(first[60, 80].astype(int) - (20, 230, 30)).max() <= 4
 
 
 @pytest.mark.parametrize("size_px", [(51, 33), (50, 33), (51, 34), (1, 1)])
