@@ -1,7 +1,9 @@
 """Streams: the detector looks now and then, ids stay, and what gets lost is looked for at once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from headwise.camera import Camera
 from headwise.detectors.headwise import HeadwiseDetector
 from headwise.detectors.headwise import create as create_detector
-from headwise.estimator import Estimator
+from headwise.estimator import Estimate, Estimator
 from headwise.following import Follower, Following
 from headwise.results import Detection, Face
 from headwise.trackers.motion import create as create_tracker
@@ -134,6 +136,22 @@ def test_an_empty_stream_costs_no_more_looks(follow: Follow, detector: CountingD
     for i in range(30):
         assert follow(frame(), CAMERA, i * FRAME_S) == ()
     assert detector.looks <= 7
+
+
+def test_while_the_network_doubts_the_detector_looks_at_each_frame(
+    detector: CountingDetector, tiny_pose_model: Path
+) -> None:
+    certain = Estimator(tiny_pose_model)
+
+    def doubtful(*arguments: Any) -> list[Estimate]:
+        return [replace(e, pose=replace(e.pose, spread_deg=40.0)) for e in certain(*arguments)]
+
+    follow = Follower(
+        detector, cast(Estimator, doubtful), create_tracker(), following=Following(), smooth=False
+    )
+    tracks = [[face.track for face in follow(frame(100), CAMERA, i * FRAME_S)] for i in range(10)]
+    assert tracks == [[1]] * 10
+    assert detector.looks == 10
 
 
 def test_poses_are_smoothed_only_when_asked(detector: CountingDetector, tiny_pose_model: Path) -> None:

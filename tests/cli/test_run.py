@@ -204,7 +204,8 @@ def test_wrong_options_are_one_line_and_exit_code_2(
     assert len(rest) <= 1  # the summary
 
 
-def test_ctrl_c_leaves_valid_files(tmp_path: Path, models: list[str]) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_kill_leave_valid_files(tmp_path: Path, models: list[str], stop: signal.Signals) -> None:
     video, out, names = (
         write_video(tmp_path / "long.mp4", frames=60),
         tmp_path / "out.csv",
@@ -218,7 +219,7 @@ def test_ctrl_c_leaves_valid_files(tmp_path: Path, models: list[str]) -> None:
         subprocess.Popen(program, stdin=listed, stderr=subprocess.PIPE, text=True) as running,
     ):
         wait_for(lambda: (out.exists() and out.stat().st_size > 5000) or running.poll() is not None)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(stop)
         told = running.communicate(timeout=20)[1]
     assert running.returncode == 130, told
     assert "Traceback" not in told

@@ -6,6 +6,7 @@ Exit codes: 0 something was done, 2 nothing could be done (one line on standard 
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 from pkgutil import iter_modules
@@ -52,6 +53,7 @@ def _headwise(
 
 def main() -> None:
     """The program ``headwise``."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill ends as Ctrl-C does: with valid files
     try:
         app(standalone_mode=True)
     except HeadwiseError as error:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from headwise.sources import Frame, Source
 
 NOTHING_DONE = 2
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def command(
@@ -98,7 +99,7 @@ def command(
                 run.take(source)
         finally:
             run.close()
-    run.summarize()
+            run.summarize()
     if not run.has_written:
         raise typer.Exit(NOTHING_DONE)
 
@@ -200,13 +201,14 @@ def _report(error: HeadwiseError, name: str = "") -> None:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block: a half-written row or packet would spoil a file."""
+    """Ctrl-C and kill wait for the end of the block: a half-written row or packet would spoil a file."""
     came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in STOPS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt
 
