@@ -7,6 +7,7 @@ overlap of the predicted box. Box: distance-IoU (Zheng et al. 2020).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -157,3 +158,8 @@ def _inside_ignored(centers: Tensor, targets: HeadTargets) -> Tensor:
     low, high = (targets.boxes[..., :2] - margin)[:, :, None], (targets.boxes[..., 2:] + margin)[:, :, None]
     inside = ((centers >= low) & (centers <= high)).all(-1)
     return (inside & targets.ignored[:, :, None]).any(1)
+
+
+def create() -> Callable[[RawDetections, HeadTargets], DetectionLoss]:
+    """detection_loss."""
+    return detection_loss
