@@ -66,7 +66,9 @@ def test_depth_is_the_distance_of_the_face(crops):
     assert facing_camera
     for item in facing_camera:
         x, y = (item.labels["points68_px"][30] / 2).astype(int)
-        in_camera = item.labels["points68_m"][30] @ item.labels["rotation_camera"].T + item.labels["translation_m"]
+        in_camera = (
+            item.labels["points68_m"][30] @ item.labels["rotation_camera"].T + item.labels["translation_m"]
+        )
         assert item.depth_mm[y, x] == pytest.approx(in_camera[2] * 1000, abs=30)
 
 

@@ -15,7 +15,9 @@ FACE = np.array([[0, 0, 1.2], [0.3, 0.2, 0.8], [-0.3, 0.2, 0.8], [0, -0.7, 0.8],
 
 
 def shot_of(yaw_deg=0.0, pitch_deg=0.0, roll_deg=0.0):
-    rotation = Rotation.from_euler(EulerOrder.AZIMUTH, yaw_deg=yaw_deg, pitch_deg=pitch_deg, roll_deg=roll_deg)
+    rotation = Rotation.from_euler(
+        EulerOrder.AZIMUTH, yaw_deg=yaw_deg, pitch_deg=pitch_deg, roll_deg=roll_deg
+    )
     return Shot(rotation, np.array([0, 0, 1.0]), Camera.from_fov(200, 200, 40))
 
 

@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -32,11 +33,15 @@ def test_every_picture_of_a_shard_can_be_cut_out_again(tmp_path):
     write_shard(FakeStudio(), tmp_path, settings, 0)
     shard = np.load(tmp_path / "shard-00000.npz")
     assert shard["seed"].tolist() == [0, 1, 1, 2, 2, 2, 3]
-    for name, suffix, shape in (("image", ".bin", (32, 32, 3)), ("mask", ".mask", (32, 32)), ("depth", ".depth", (16, 16))):
+    for name, suffix, shape in (
+        ("image", ".bin", (32, 32, 3)),
+        ("mask", ".mask", (32, 32)),
+        ("depth", ".depth", (16, 16)),
+    ):
         blob = (tmp_path / f"shard-00000{suffix}").read_bytes()
         offsets = shard[f"{name}_offset"]
         assert offsets[-1] == len(blob)
-        for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+        for start, stop in pairwise(offsets):
             picture = cv2.imdecode(np.frombuffer(blob[start:stop], np.uint8), cv2.IMREAD_UNCHANGED)
             assert picture.shape == shape
     assert picture.max() == 1234
@@ -54,7 +59,10 @@ def test_scenes_without_heads_keep_their_place(tmp_path):
 
 
 def test_no_half_written_file_bears_a_shard_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "_save", lambda path, arrays: (_ for _ in ()).throw(KeyboardInterrupt))
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writer, "_save", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_shard(FakeStudio(), tmp_path, ShardSettings(Mode.CROPS, seeds_per_shard=2), 0)
     assert not (tmp_path / "shard-00000.npz").exists()

@@ -13,10 +13,14 @@ from headwise.errors import SettingsError
 
 
 def command(
-    mode: Annotated[str, typer.Argument(help="crops (one head each), scenes (0 to 8 heads) or backgrounds (none)")],
+    mode: Annotated[
+        str, typer.Argument(help="crops (one head each), scenes (0 to 8 heads) or backgrounds (none)")
+    ],
     out: Annotated[Path, typer.Option(help="folder for the shards; an unfinished one is continued")],
     assets: Annotated[Path, typer.Option(help="folder of head art: assets/geom.npz, assets/tex, hdri")],
-    pictures: Annotated[int, typer.Option(min=1, help="about how many pictures the folder shall hold")] = 3000,
+    pictures: Annotated[
+        int, typer.Option(min=1, help="about how many pictures the folder shall hold")
+    ] = 3000,
     size: Annotated[int, typer.Option(min=64, max=1024, help="side of crops in pixels")] = 192,
     seed: Annotated[int, typer.Option(min=0, help="first seed; the same seed gives the same picture")] = 0,
     processes: Annotated[int, typer.Option(min=0, help="processes; 0: one a core")] = 0,
@@ -34,7 +38,11 @@ def command(
         task = bar.add_task(mode, total=pictures)
         bar.columns = (*columns, TimeRemainingColumn())
         made = synthesize(
-            assets, out, settings, shards=shards, processes=processes or os.cpu_count() or 1,
+            assets,
+            out,
+            settings,
+            shards=shards,
+            processes=processes or os.cpu_count() or 1,
             progress=lambda count: bar.advance(task, count),
         )
     typer.echo(f"{made} new pictures in {out}")

@@ -3,16 +3,17 @@
 The folder (option ``--assets``) must hold::
 
     assets/geom.npz       base mesh and everything fitted to it (keys below)
-    assets/tex/*.webp     skin_*_h / skin_*_b (head and body), *_eye, eyebrow*, eyelashes*, hair_*, cloth_*, fedora_*,
-                          teeth, tongue
+    assets/tex/*.webp     skin_*_h / skin_*_b (head and body), *_eye, eyebrow*, eyelashes*, hair_*, cloth_*,
+                          fedora_*, teeth, tongue
     assets/lm68.npy       int [68]: base-mesh vertex of every iBUG landmark
     hdri/*.hdr            equirectangular environment maps, 2:1, linear RGBE
 
-``geom.npz``: ``V`` [n,3] rest shape in decimetres, ``hfrac`` [n] share with which a vertex follows the head (1) or the
-torso (0), ``ao`` [n] ambient occlusion, ``body_v``/``body_uv``/``body_tri`` the drawn skin, ``joint-*`` vertex ids of
-joints, ``t_names``/``t_ptr``/``t_idx``/``t_q``/``t_s`` shape targets as quantised sparse offsets, and for every fitted
-piece (hair, clothes, eyes, ...) ``P|name|idx``, ``w``, ``off``, ``sv``, ``sd`` (barycentric fit with scaled offsets),
-``rmap``, ``uv``, ``tri`` and optionally ``del`` (skin vertices it covers).
+``geom.npz``: ``V`` [n,3] rest shape in decimetres, ``hfrac`` [n] share with which a vertex follows the head
+(1) or the torso (0), ``ao`` [n] ambient occlusion, ``body_v``/``body_uv``/``body_tri`` the drawn skin,
+``joint-*`` vertex ids of joints, ``t_names``/``t_ptr``/``t_idx``/``t_q``/``t_s`` shape targets as quantised
+sparse offsets, and for every fitted piece (hair, clothes, eyes, ...) ``P|name|idx``, ``w``, ``off``, ``sv``,
+``sd`` (barycentric fit with scaled offsets), ``rmap``, ``uv``, ``tri`` and optionally ``del`` (skin vertices
+it covers).
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Piece:
 
 
 class HeadAssets:
-    """Everything in the asset folder, decoded lazily: geometry now, textures and maps when first asked for."""
+    """The asset folder, decoded lazily: geometry now, textures and maps when first asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -131,7 +132,7 @@ class HeadAssets:
         return names
 
     def environment(self, name: str) -> FloatArray:
-        """Linear RGB map [h,2h,3] with mean 1; broken pixels mended, brightness capped to what float16 holds."""
+        """Linear RGB map [h,2h,3] of mean 1; broken pixels mended, brightness capped for float16."""
         picture = cv2.imread(str(self.folder / "hdri" / f"{name}.hdr"), cv2.IMREAD_UNCHANGED)
         if picture is None:
             raise InputError(f"cannot read environment map {name}.hdr")
@@ -168,7 +169,7 @@ class HeadAssets:
 
     @cached_property
     def scalp_mask(self) -> FloatArray:
-        """Weight [n] of cropped hair on the rest shape: above the hairline, behind the ears, down to the nape."""
+        """Weight [n] of cropped hair on the rest shape: hairline, behind the ears, down to the nape."""
         x, y, z = self.rest.T
         hairline = 7.98 - 0.35 * np.clip((np.abs(x) - 0.45) / 0.3, 0, 1)
         line = np.where(z > 0.55, hairline, np.where(z > 0.1, 7.25, 6.65))
@@ -179,7 +180,7 @@ class HeadAssets:
 
     @cached_property
     def inner_mouth(self) -> FloatArray:
-        """Weight [n] of the mouth's inside, which is drawn in a little so that it does not poke through the skin."""
+        """Weight [n] of the mouth's inside, drawn in a little lest it pokes through the skin."""
         x, y, z = self.rest.T
         body = np.zeros(len(self.rest), bool)
         body[self.body] = True

@@ -22,7 +22,7 @@ def sample_backdrop(
     *,
     clutter: float = 0.5,
 ) -> Picture:
-    """RGB picture [h,w,3]: an environment's view or a plain wall, often blurred, with clutter in `clutter` of cases."""
+    """RGB [h,w,3]: an environment's view or a wall, often blurred, cluttered in `clutter` of cases."""
     width, height = size
     if rng.random() < 0.14:
         picture = _plain_wall(size, rng)

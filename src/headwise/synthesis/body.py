@@ -18,7 +18,7 @@ SMALLEST_TURN_RAD = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """Vertices [n,3] in the head frame, eye centres and neck pivot [3], and the torso's turn (rotation vector)."""
+    """Vertices [n,3] in the head frame, eye centres, neck pivot [3], the torso's turn (rotation vector)."""
 
     vertices: FloatArray
     identity: Identity
@@ -68,7 +68,7 @@ class Body:
         )
 
     def turn_torso(self, mesh: Mesh) -> Mesh:
-        """Points turn about the neck by the torso's turn, by the share with which they do not follow the head."""
+        """Points turn about the neck with the torso, by the share that does not follow the head."""
         if mesh.head_fraction is None or np.abs(self.torso_turn).max() < SMALLEST_TURN_RAD:
             return mesh
         turn = self.torso_turn[None] * (1 - mesh.head_fraction)[:, None]

@@ -136,7 +136,7 @@ def _detail(assets: HeadAssets, rng: np.random.Generator) -> dict[str, float]:
 
 
 def sample_expression(rng: np.random.Generator) -> dict[str, float]:
-    """Weights of expression units. Brows are lifted a little by default: the art's neutral face looks stern."""
+    """Weights of expression units. Brows are lifted a little: the art's neutral face looks stern."""
     moves: dict[str, float] = {}
     mood = rng.random()
     if mood < 0.25:

@@ -1,4 +1,4 @@
-"""Light from environment maps: nine spherical harmonics of what is diffuse, and the key light taken out of it."""
+"""Light from environment maps: nine spherical harmonics for the diffuse part, and the key light."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY_LIGHT_RADIUS_DEG = 22.0
 AROUND_KEY_RADIUS_DEG = 50.0
 BRIGHTEST = 400.0
 # Constants of the real harmonics up to degree 2, and the clamped-cosine kernel A_l
-# (Ramamoorthi and Hanrahan, "An efficient representation for irradiance environment maps", 2001, eq. 8 and 10).
+# (Ramamoorthi and Hanrahan, "An efficient representation for irradiance environment maps", 2001, eq. 8, 10).
 HARMONIC = np.array(
     [0.282095, 0.488603, 0.488603, 0.488603, 1.092548, 1.092548, 0.315392, 1.092548, 0.546274]
 )
@@ -24,7 +24,7 @@ COSINE_KERNEL = np.array([np.pi] + [2 * np.pi / 3] * 3 + [np.pi / 4] * 5)
 
 @dataclass(frozen=True)
 class EnvironmentLight:
-    """`harmonics` [9,3] of diffuse light, and a key light: `direction` [3] towards it and `colour` [3] (irradiance)."""
+    """`harmonics` [9,3] of diffuse light; key light: `direction` [3] to it, `colour` [3] (irradiance)."""
 
     harmonics: FloatArray
     direction: FloatArray
@@ -33,7 +33,7 @@ class EnvironmentLight:
 
 @dataclass(frozen=True)
 class DirectionalLight:
-    """Towards the light in eye axes [3], irradiance colour [3], blur of its shadow as a share of the shadow map."""
+    """Towards the light in eye axes [3], irradiance colour [3], shadow blur as a share of its map."""
 
     direction: FloatArray
     colour: FloatArray
@@ -47,7 +47,7 @@ def harmonic_basis(directions: FloatArray) -> FloatArray:
 
 
 def _sphere() -> tuple[FloatArray, FloatArray]:
-    """Directions [rows*columns,3] of a small equirectangular map (centre looks along -z) and their solid angles."""
+    """Directions [rows*columns,3] of an equirectangular map (centre along -z) and their solid angles."""
     polar = (np.arange(ROWS) + 0.5) / ROWS * np.pi
     around = ((np.arange(COLUMNS) + 0.5) / COLUMNS - 0.5) * 2 * np.pi
     polar, around = np.meshgrid(polar, around, indexing="ij")

@@ -66,8 +66,8 @@ class Material:
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Points [n,3] with normals, texture coordinates [n,2], shading weights [n,3] (occlusion, hairiness, cut) and
-    hair tangents [n,3]; triangles index into the points."""
+    """Points [n,3] with normals, texture coordinates [n,2], shading weights [n,3] (occlusion, hairiness, cut)
+    and hair tangents [n,3]; triangles index into the points."""
 
     points: FloatArray
     normals: FloatArray
@@ -137,7 +137,7 @@ def tube(path: NDArray[np.floating], radius: float, *, sides: int = 6, closed: b
 
 
 def ring_triangles(rings: int, sides: int, *, closed: bool) -> IntArray:
-    """Triangles of a tube of `rings` rings with `sides` points each; `closed` joins the last ring to the first."""
+    """Triangles of a tube: `rings` rings of `sides` points; `closed` joins the last to the first."""
     i = np.arange(rings if closed else rings - 1)[:, None]
     k = np.arange(sides)[None]
     j, following = (i + 1) % rings, (k + 1) % sides

@@ -39,12 +39,12 @@ IGNORED_BELOW_VISIBLE = 0.3
 FAR_SIDE_HIDDEN_BEYOND_DEG = 55.0
 SCENE_SIZES = ((384, 288), (288, 384), (320, 320), (416, 256))
 SMALLEST_FACE_PX, LARGEST_FACE_SHARE = 9.0, 0.75
-TILE_REACH = (2.6, 1.5, 9.0)  # in face sides: to either side, above, below
+TILE_REACH = (2.6, 2.3, 9.0)  # in face sides: to either side, above, below
 
 
 @dataclass(frozen=True)
 class CropPicture:
-    """One head: RGB picture, alpha mask, depth in millimetres (0: nothing), and the labels of a shard item."""
+    """One head: RGB picture, alpha mask, depth in millimetres (0: nothing), labels of a shard item."""
 
     picture: NDArray[np.uint8]
     mask: NDArray[np.uint8]

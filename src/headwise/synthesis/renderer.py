@@ -1,4 +1,4 @@
-"""Pixels from meshes: OpenGL 3.3 on EGL (works without a screen or GPU), image-based light, two shadowed lights."""
+"""Pixels from meshes: OpenGL 3.3 on EGL (no screen or GPU needed), ambient and two shadowed lights."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ NEVER_CLIPPED: Vector4 = (0, 1, 0, 99.0)
 
 @dataclass(frozen=True)
 class View:
-    """A picture's geometry in eye axes (x right, y up, z to the viewer): `eye_from_head` [3,3], head position [3] in
-    decimetres, focal length and principal point in pixels of a picture `width_px` x `height_px`."""
+    """A picture's geometry in eye axes (x right, y up, z to the viewer): `eye_from_head` [3,3], head position
+    [3] in decimetres, focal length and principal point in pixels of a picture `width_px` x `height_px`."""
 
     eye_from_head: FloatArray
     head_in_eye_dm: FloatArray
@@ -79,7 +79,7 @@ class Renderer:
     def render(
         self, meshes: tuple[Mesh, ...], view: View, lighting: Lighting, hair_clip: Vector4
     ) -> tuple[NDArray[np.uint8], FloatArray]:
-        """RGBA picture [h,w,4] (colour times alpha) and depth [h,w] in decimetres along the view (inf where empty)."""
+        """RGBA [h,w,4] (colour times alpha) and depth [h,w] in decimetres along the view (inf: empty)."""
         spans = self._upload(meshes)
         shadow_matrices = [
             self._shadow(i, light, meshes, spans, view, hair_clip) for i, light in enumerate(lighting.lights)

@@ -29,7 +29,7 @@ LUMINANCE = np.array([0.3, 0.59, 0.11])
 
 @dataclass(frozen=True)
 class Shot:
-    """One subject in front of one camera: `camera_from_art_head` and where the head's origin is, in metres."""
+    """One subject before one camera: `camera_from_art_head` and the head's origin in metres."""
 
     camera_from_art_head: Rotation
     position_m: NDArray[np.float64]
@@ -86,7 +86,7 @@ def sample_pose(rng: np.random.Generator) -> Rotation:
 
 
 def sample_crop_shot(landmarks_dm: FloatArray, size_px: int, rng: np.random.Generator) -> Shot:
-    """A tight picture: the box of the 68 points fills 37-53 % of its side, under 8 to 60 deg of field of view."""
+    """A tight picture: the 68 points' box fills 37-53 % of its side, the field of view is 8 to 60 deg."""
     ray_from_head = sample_pose(rng)
     box_px = size_px / rng.uniform(1.9, 2.7)
     field = np.radians(np.exp(rng.uniform(np.log(8), np.log(60))))
@@ -117,7 +117,7 @@ def sample_scene_shot(
 
 
 def sample_lighting(names: list[str], lights: LightLibrary, rng: np.random.Generator) -> Lighting:
-    """An environment turned at random, its key light, sometimes a second light, and an exposure that fits them."""
+    """An environment turned at random, its key light, sometimes a second light, a fitting exposure."""
     name = str(rng.choice(names))
     environment = lights[name]
     tilt, turn = rng.normal(0, 0.12), rng.uniform(-np.pi, np.pi)

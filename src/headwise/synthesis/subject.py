@@ -1,4 +1,4 @@
-"""One person as meshes in the head frame (decimetres, origin at the head's centre), ready to be posed and lit."""
+"""One person as meshes in the head frame (decimetres, origin at the head's centre), ready to pose."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ GAZE_LIMIT_DEG = (15.0, 28.0)
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A person: meshes, 68 landmarks [68,3] and the skin of the head [k,3] in the head frame, and what was drawn."""
+    """A person: meshes, landmarks [68,3] and the head's skin [k,3] in the head frame, what was drawn."""
 
     meshes: tuple[Mesh, ...]
     landmarks_dm: FloatArray

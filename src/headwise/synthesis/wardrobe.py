@@ -59,7 +59,7 @@ class Outfit:
 
 @dataclass(frozen=True)
 class HeadCover:
-    """Hair and headgear; `hair_clip` is the plane above which hair is not drawn (it would poke through a hat)."""
+    """Hair and headgear; above the plane `hair_clip` hair is not drawn (it would poke through a hat)."""
 
     name: str
     meshes: list[Mesh] = field(default_factory=list)
@@ -67,7 +67,7 @@ class HeadCover:
 
 
 def dress(body: Body, rng: np.random.Generator) -> Outfit:
-    """Clothes of the art for half of the people, a shirt of our own for most others; a torso below in any case."""
+    """Clothes of the art for half of the people, our own shirt for most others; always a torso."""
     draw = rng.random()
     colour = _cloth_colour(rng)
     below = _torso_below(body, colour)

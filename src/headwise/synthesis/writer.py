@@ -1,8 +1,8 @@
-"""Shards of rendered pictures: written whole or not at all, by one process a core, and resumed where they stopped.
+"""Shards of rendered pictures: written whole or not at all, one process a core, resumed where they stopped.
 
-A folder holds ``shard-00000.npz`` with the labels and, beside it, ``.bin`` (JPEG pictures end to end), ``.mask`` and
-``.depth`` (PNG, crops only); ``*_offset`` arrays [N+1] in the npz say where each begins. ``shards.json`` records what
-the folder was made with; a folder is only ever continued with the same settings.
+A folder holds ``shard-00000.npz`` with the labels and, beside it, ``.bin`` (JPEG pictures end to end),
+``.mask`` and ``.depth`` (PNG, crops only); ``*_offset`` arrays [N+1] in the npz say where each begins.
+``shards.json`` records what the folder was made with; a folder is only ever continued with the same settings.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class ShardSettings:
-    """What a folder of shards is made with. `seeds_per_shard` seeds make one shard (a seed makes a few pictures)."""
+    """What a folder of shards is made with. A shard takes `seeds_per_shard` seeds of a few pictures each."""
 
     mode: Mode
     size_px: int = 192
@@ -67,8 +67,9 @@ def synthesize(
 ) -> int:
     """Fill `out` with shards 0 .. shards-1, skipping those that stand; returns the number of new pictures.
 
-    `progress` is called with the count of pictures just made. An interrupt leaves every finished shard and no other.
-    Raises OutputError if the folder cannot be written, SettingsError if it was made with other settings.
+    `progress` is called with the count of pictures just made. An interrupt leaves every finished shard and no
+    other. Raises OutputError if the folder cannot be written, SettingsError if it was made with other
+    settings.
     """
     _open_folder(out, settings)
     missing = [index for index in range(shards) if not (out / f"shard-{index:05d}.npz").exists()]
@@ -231,7 +232,8 @@ def _open_folder(out: Path, settings: ShardSettings) -> None:
             if known != record:
                 differing = sorted(key for key in record if known.get(key) != record[key])
                 raise SettingsError(
-                    f"{out} was made with other settings ({', '.join(differing)}): choose another --out or the same settings"
+                    f"{out} was made with other settings ({', '.join(differing)}): "
+                    "choose another --out or the same settings"
                 )
         else:
             path.write_text(json.dumps(record, indent=1) + "\n")
