@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,16 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headwise.errors import InputError, SettingsError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from headwise.model_card import ModelCard
-    from headwise.training.loop import Task
-    from headwise.training.settings import RunSettings
+    from headwise.training.settings import Card
+    from headwise.training.trained import Trained
 
-GOLDEN = 64  # inputs on which the file must agree with the trained network
-CALIBRATION = 512  # inputs that set the ranges of int8 activations
+GOLDEN = 64  # held-out inputs on which the file must agree with the trained network
+JUDGED = 256  # held-out inputs on which a smaller file must agree with the float32 one
+CALIBRATION = 256  # training inputs that set the ranges of int8 activations
 
 
 class Format(StrEnum):
@@ -32,94 +37,146 @@ class Format(StrEnum):
 
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of a run of `headwise train`.")],
-    data: Annotated[Path, typer.Option(help="Shards: inputs for the check and for calibration.")],
+    data: Annotated[Path, typer.Option(help="The run's shards: inputs for the checks and for calibration.")],
     out: Annotated[Path, typer.Option(help="The model file to write.")],
     to: Annotated[Format, typer.Option(help="float32, float16 weights, or int8 convolutions.")] = Format.ONNX,
+    scores: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Measured numbers for the card, by benchmark.")
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Take [card] from here, not from the run.")
+    ] = None,
+    set_threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Detector: lowest score reported; else the last validation's."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Write a smaller file that differs more than allowed.")] = False,
 ) -> None:
     """Write a run's model file, its card inside, after checking that its numbers are the network's."""
-    from headwise.deployment.export import angles_deg, export_onnx, run_file
+    from headwise.deployment.agreement import require
+    from headwise.deployment.export import export_onnx
+    from headwise.deployment.latency import median_ms
+    from headwise.deployment.release import place
     from headwise.model_card import write_card
-    from headwise.training.checkpoint import load_checkpoint
-    from headwise.training.loop import CHECKPOINT
-    from headwise.training.settings import RunSettings, checked
+    from headwise.training.trained import inputs, read_run
 
-    state = load_checkpoint(run / CHECKPOINT)
-    settings = checked(RunSettings, state["settings"])
-    task = task_of(settings)
-    network = task.network()
-    network.load_state_dict(state["average"]["network"])
-    ready = task.deployable(network.eval())
-    golden = inputs(task, data, GOLDEN, held_out=True, size_px=ready.example.shape[1])
+    trained = read_run(run)
+    ready, kind = trained.deployable, trained.settings.task["name"]
+    threshold = threshold_of(trained, set_threshold) if kind == "detector" else None
+    measured = {"held_out_renders": trained.scores, **read_scores(scores)}
+    size_px = int(ready.example.shape[1])
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "plain.onnx"
-        parity = export_onnx(
+        plain, made = Path(folder) / "plain.onnx", Path(folder) / "made.onnx"
+        export_onnx(
             ready.module,
             ready.example,
             ready.input_name,
             ready.output_names,
             ready.dynamic_axes,
             plain,
-            golden,
+            inputs(trained.task, data, GOLDEN, size_px, held_out=True),
         )
-        shrink(to, plain, out, lambda: inputs(task, data, CALIBRATION, False, ready.example.shape[1]))
-        before, after = run_file(str(plain), golden), run_file(str(out), golden)
-    if "rotation" in before:
-        parity = float(angles_deg(before["rotation"], after["rotation"]).mean())
-    write_card(out, card_of(settings, state["position"]["samples"], list(ready.example.shape[1:])))
-    typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {parity:.3f} deg from the trained network")
+        shrink(to, plain, made, lambda: inputs(trained.task, data, CALIBRATION, size_px, held_out=False))
+        judged = inputs(trained.task, data, JUDGED, size_px, held_out=True)
+        if to is not Format.ONNX:
+            differences = differences_of(plain, made, judged, threshold)
+            typer.echo(", ".join(f"{name} {value:.3g}" for name, value in differences.items()))
+            if not force:
+                require(differences)
+            measured["against_float32"] = differences
+        settings = run_facts(trained, to) | ({} if threshold is None else {"threshold": threshold})
+        made_card = card_of(trained, card_table(trained, card), settings, measured)
+        write_card(made, made_card)
+        before_ms, after_ms = median_ms(plain, judged[:1]), median_ms(made, judged[:1])
+        place(made, out, made_card)
+    shape = "x".join(map(str, judged.shape[1:3]))
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB, sources: {len(made_card.sources)}")
+    typer.echo(
+        f"{after_ms:.2f} ms for one input of {shape} px on one core; the float32 file {before_ms:.2f} ms"
+    )
 
 
-def task_of(settings: RunSettings) -> Task:
-    """The task a run trained."""
-    from headwise import plugins
+def threshold_of(trained: Trained, wanted: float | None) -> float:
+    """The detector's: as asked for, else the one the last validation chose."""
+    threshold = trained.scores.get("threshold", 1.0) if wanted is None else wanted
+    if threshold >= 1:
+        raise SettingsError("the run's validation found no threshold for the detector; give --set-threshold")
+    return threshold
 
-    options = {key: value for key, value in settings.task.items() if key != "name"}
-    task: Task = plugins.find("training.tasks", settings.task["name"])(options)
-    return task
+
+def read_scores(path: Path | None) -> dict[str, Any]:
+    """The caller's JSON object; nothing without a file."""
+    if path is None:
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as wrong:
+        raise InputError(f"cannot read the scores {path}: {wrong.strerror}") from wrong
+    except ValueError as wrong:
+        raise InputError(f"{path} is no JSON: {wrong}") from wrong
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must hold a JSON object, benchmark -> numbers; it holds {values!r:.40}")
+    return values
 
 
-def shrink(to: Format, plain: Path, out: Path, calibration: Any) -> None:
-    """`out` in the wanted format; `calibration` fetches inputs when int8 needs them."""
-    out.parent.mkdir(parents=True, exist_ok=True)
+def shrink(to: Format, plain: Path, made: Path, calibration: Callable[[], NDArray[np.uint8]]) -> None:
+    """`made` in the wanted format; `calibration` fetches inputs when int8 needs them."""
     if to is Format.ONNX:
-        out.write_bytes(plain.read_bytes())
+        made.write_bytes(plain.read_bytes())
         return
     from headwise.deployment.halve import store_halved
     from headwise.deployment.quantize import quantize
 
     if to is Format.INT8:
-        quantize(plain, out, calibration())
-    store_halved(out if to is Format.INT8 else plain, out)
+        quantize(plain, made, calibration())
+    store_halved(made if to is Format.INT8 else plain, made)
 
 
-def inputs(task: Task, data: Path, count: int, held_out: bool, size_px: int) -> NDArray[np.uint8]:
-    """Up to `count` network inputs (n, H, W, 3), augmented the same way each time."""
-    import numpy as np
+def differences_of(
+    plain: Path, made: Path, images: NDArray[np.uint8], threshold: float | None
+) -> dict[str, float]:
+    """Of the two files, by the measures of their kind."""
+    from headwise.deployment.agreement import detector_differences, pose_differences
+    from headwise.deployment.export import run_file
 
-    source = task.data(data, held_out)
-    source.refresh()
-    taken = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int).tolist()
-    samples = [source.sample(i, size_px, np.random.default_rng(i)) for i in taken]
-    name = next(name for name, value in samples[0].items() if getattr(value, "dtype", None) == np.uint8)
-    return np.stack([sample[name] for sample in samples])
+    before, after = run_file(str(plain), images), run_file(str(made), images)
+    if threshold is None:
+        return pose_differences(before, after, images.shape[1])
+    return detector_differences(before, after, threshold)
 
 
-def card_of(settings: RunSettings, samples: int, shape: list[int]) -> ModelCard:
-    """The card, from the run's settings."""
+def card_table(trained: Trained, path: Path | None) -> Card:
+    """The table [card] of the run, or of the named file."""
+    from headwise.training.settings import read_settings
+
+    return trained.settings.card if path is None else read_settings(path).card
+
+
+def run_facts(trained: Trained, to: Format) -> dict[str, Any]:
+    """What the file is and how it was trained."""
+    run = trained.settings.model_dump(mode="json", exclude={"card"})
+    return {"format": to.value, "trained_samples": trained.samples, "run": run}
+
+
+def card_of(
+    trained: Trained, table: Card, settings: Mapping[str, Any], scores: Mapping[str, Any]
+) -> ModelCard:
+    """The card, from the run and the table [card]."""
     from headwise.crops import CropRule
     from headwise.model_card import ModelCard, Source
 
-    kind = settings.task["name"]
-    crop = settings.task.get("crop", {})
+    kind, ready = trained.settings.task["name"], trained.deployable
+    shape = [ready.dynamic_axes.get(axis, size) for axis, size in enumerate(ready.example.shape)]
     return ModelCard(
-        name=settings.name,
+        name=trained.settings.name,
         kind=kind,
-        version=settings.card.version,
+        version=table.version,
         created=datetime.now(UTC).date().isoformat(),
-        licence=settings.card.licence,
-        sources=tuple(Source(**source.model_dump()) for source in settings.card.sources),
-        crop=CropRule(**crop) if kind == "pose" else None,
+        licence=table.licence,
+        sources=tuple(Source(**source.model_dump()) for source in table.sources),
+        crop=CropRule(**trained.settings.task.get("crop", {})) if kind == "pose" else None,
         input={"layout": "NHWC", "dtype": "uint8", "colours": "RGB", "shape": shape},
-        settings=settings.model_dump(mode="json") | {"trained_samples": samples},
-        notes=settings.card.notes,
+        settings=dict(settings),
+        scores=dict(scores),
+        notes=table.notes,
     )

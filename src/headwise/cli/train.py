@@ -5,14 +5,21 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from headwise.cli import EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from headwise.training.loop import Run
 
 LOG_WIDTH = 400  # of lines that go to a file
 
@@ -26,7 +33,7 @@ def command(
     ] = None,
     resume: Annotated[bool, typer.Option(help="Continue from the checkpoint in --out.")] = False,
 ) -> None:
-    """Train a network. Ctrl-C finishes the step, leaves a checkpoint, and --resume continues from it."""
+    """Train a network. Ctrl-C ends it after the step with a checkpoint (exit code 130); --resume goes on."""
     from headwise import plugins
     from headwise.errors import OutputError
     from headwise.training.loop import CHECKPOINT, Report, Run
@@ -40,21 +47,12 @@ def command(
     if (out / CHECKPOINT).exists() and not resume:
         raise OutputError(f"{out} already holds a run; continue it with --resume or name another folder")
     out.mkdir(parents=True, exist_ok=True)
-    task = plugins.find("training.tasks", settings.task["name"])(
-        {key: value for key, value in settings.task.items() if key != "name"}
-    )
+    task = plugins.find("training.tasks", settings.task["name"])(settings.task_options)
     run = Run(settings, task, data, out)
     if resume:
         run.resume()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        run.stop()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
+    with stopped_by_signals(run) as signals, Progress(*columns, console=console) as bar:
         shown = bar.add_task("starting", total=1.0)
 
         def tell(report: Report) -> None:
@@ -63,3 +61,26 @@ def command(
             bar.update(shown, completed=report.progress, description=text)
 
         run.train(tell)
+    if signals:
+        console.print(f"stopped; `--resume` continues from {out / CHECKPOINT}")
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+@contextmanager
+def stopped_by_signals(run: Run) -> Iterator[list[int]]:
+    """Ctrl-C or kill ends the run after its step, a second one at once; gives the signals that came."""
+    came: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+        run.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

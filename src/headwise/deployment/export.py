@@ -6,7 +6,9 @@ The exporter knows nothing of training: the module, its example input and its na
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +40,20 @@ def export_onnx(
 
     dynamic_axes names the axes of the input that may have any size. ModelError when the file disagrees.
     """
-    logging.getLogger("onnxscript").setLevel(logging.WARNING)
     module.eval()
     sizes = {axis: torch.export.Dim(name) for axis, name in dynamic_axes.items()}
-    program = torch.onnx.export(
-        module,
-        (example,),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=[input_name],
-        output_names=list(output_names),
-        dynamic_shapes=(sizes,),
-        external_data=False,
-        verbose=False,
-    )
+    with quiet_exporter():
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[input_name],
+            output_names=list(output_names),
+            dynamic_shapes=(sizes,),
+            external_data=False,
+            verbose=False,
+        )
     if program is None:
         raise ModelError(f"the exporter returned nothing for {path}")
     model = program.model_proto
@@ -60,6 +62,21 @@ def export_onnx(
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, str(path))
     return difference
+
+
+@contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Without the exporter's own notes on its dependencies, which say nothing about our network."""
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "torch.onnx")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def strip_notes(model: onnx.ModelProto) -> None:
@@ -75,10 +92,22 @@ def strip_notes(model: onnx.ModelProto) -> None:
 
 
 def run_file(model: bytes | str, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Outputs of an ONNX file by name, one thread."""
+    """Outputs of an ONNX file by name, one thread, one row an image.
+
+    A file that takes one picture at a time is run on each, and what it gives is stacked.
+    """
     session = open_session(model)
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {session.get_inputs()[0].name: images}), strict=True))
+    name = session.get_inputs()[0].name
+    if takes_batches(session):
+        return dict(zip(names, session.run(names, {name: images}), strict=True))
+    rows = [session.run(names, {name: image[None]}) for image in images]
+    return {name: np.stack(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def takes_batches(session: ort.InferenceSession) -> bool:
+    """Whether the first axis of the input is free; a number there is the only size allowed."""
+    return not isinstance(session.get_inputs()[0].shape[0], int)
 
 
 def open_session(model: bytes | str) -> ort.InferenceSession:
@@ -94,12 +123,10 @@ def parity(module: nn.Module, model: bytes, golden: NDArray[np.uint8]) -> float:
 
     Raises ModelError above PARITY_DEG, or above PARITY_SHARE of any other output's range.
     """
-    with torch.no_grad():
-        ours = module(torch.from_numpy(golden))
     theirs = run_file(model, golden)
+    ours = run_module(module, golden, takes_batches(open_session(model)))
     worst = 0.0
-    for (name, file_value), module_value in zip(theirs.items(), ours, strict=True):
-        expected = module_value.numpy()
+    for (name, file_value), expected in zip(theirs.items(), ours, strict=True):
         if expected.ndim == 3 and expected.shape[1:] == (3, 3):
             worst_deg = float(angles_deg(expected, file_value).mean())
             if not worst_deg <= PARITY_DEG:
@@ -113,6 +140,15 @@ def parity(module: nn.Module, model: bytes, golden: NDArray[np.uint8]) -> float:
                 f"the exported {name} differs by {share:.2g} of its range; {PARITY_SHARE} is allowed"
             )
     return worst
+
+
+def run_module(module: nn.Module, images: NDArray[np.uint8], batches: bool) -> list[NDArray[np.float32]]:
+    """Outputs of the module in order, one row an image; without `batches` it sees one image at a time."""
+    with torch.no_grad():
+        if batches:
+            return [value.numpy() for value in module(torch.from_numpy(images))]
+        rows = [module(torch.from_numpy(image[None])) for image in images]
+    return [np.stack([value.numpy() for value in values]) for values in zip(*rows, strict=True)]
 
 
 def angles_deg(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:

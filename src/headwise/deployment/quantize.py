@@ -20,6 +20,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+BATCH = 16  # inputs in one run of the calibration, where the network takes any number
 QUANTISED_OPERATORS = ("Conv",)
 """Convolutions alone: the fully connected layers that write the outputs stay in float."""
 
@@ -27,7 +28,7 @@ QUANTISED_OPERATORS = ("Conv",)
 class Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime's quantiser has no types
     """Batches of uint8 inputs, one after the other."""
 
-    def __init__(self, input_name: str, images: NDArray[np.uint8], batch: int = 16) -> None:
+    def __init__(self, input_name: str, images: NDArray[np.uint8], batch: int) -> None:
         self._feeds: Iterator[dict[str, Any]] = iter(
             {input_name: images[i : i + batch]} for i in range(0, len(images), batch)
         )
@@ -47,12 +48,13 @@ def quantize(
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        name = onnx.load(str(prepared)).graph.input[0].name
+        taken = onnx.load(str(prepared)).graph.input[0]
+        batch = taken.type.tensor_type.shape.dim[0].dim_value or BATCH  # a number is the only size allowed
         target.parent.mkdir(parents=True, exist_ok=True)
         quantize_static(
             str(prepared),
             str(target),
-            Calibration(name, calibration),
+            Calibration(taken.name, calibration, batch),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTISED_OPERATORS),
             nodes_to_exclude=list(keep_float),

@@ -57,6 +57,7 @@ Sample = dict[str, Any]
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "last.ckpt"
+LOG = "log.csv"
 VALIDATION_SEED = 0
 FINE_TUNED_SPEED = 0.98  # weight of the past in the shown running means
 
@@ -273,8 +274,8 @@ class Run:
                 if self.seconds - checked_s > 60 * self.settings.log.validate_minutes:
                     self.check(means, size_px)
                     checked_s = self.seconds
+        self.save()  # before the check: who stops us twice still finds this step
         self.check(means, self.settings.schedule.stages[-1].size_px)
-        self.save()
         self.position.seconds, self._began_s = self.seconds, 0.0
 
     def _line(self, means: dict[str, float], size_px: int) -> str:
@@ -359,7 +360,7 @@ class Run:
             **{f"train_{name}": value for name, value in means.items()},
             **result.scores,
         }
-        append_row(self.folder / "log.csv", row)
+        append_row(self.folder / LOG, row)
         if result.worst:
             draw_sheet(self.folder / "worst.png", result.worst)
         log.info("%s", ", ".join(f"{k} {v:.4g}" for k, v in row.items()))

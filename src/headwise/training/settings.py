@@ -94,6 +94,11 @@ class RunSettings(Settings):
     log: Log = Log()
     card: Card = Card()
 
+    @property
+    def task_options(self) -> dict[str, Any]:
+        """The table [task] without its name, which is what a task's `create` takes."""
+        return {key: value for key, value in self.task.items() if key != "name"}
+
 
 S = TypeVar("S", bound=Settings)
 

@@ -1,0 +1,71 @@
+"""What a run left behind: its averaged network, ready for a model file, its last scores, inputs to try."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwise import plugins
+from headwise.errors import InputError
+from headwise.training.checkpoint import load_checkpoint
+from headwise.training.loop import CHECKPOINT, LOG, Deployable, Task
+from headwise.training.settings import RunSettings, checked
+
+OWN_COLUMNS = ("samples", "minutes", "size_px", "lr")  # of the log, beside the task's scores
+TRAINING_PREFIX = "train_"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """`scores`: the last held-out scores by name, empty if the run was never validated."""
+
+    settings: RunSettings
+    task: Task
+    deployable: Deployable
+    samples: int
+    scores: dict[str, float]
+
+
+def read_run(folder: Path) -> Trained:
+    """InputError if the folder holds no checkpoint."""
+    state = load_checkpoint(folder / CHECKPOINT)
+    settings = checked(RunSettings, state["settings"])
+    task: Task = plugins.find("training.tasks", settings.task["name"])(settings.task_options)
+    network = task.network()
+    network.load_state_dict(state["average"]["network"])
+    return Trained(
+        settings, task, task.deployable(network.eval()), state["position"]["samples"], last_scores(folder)
+    )
+
+
+def last_scores(folder: Path) -> dict[str, float]:
+    """The last line of the log, without what belongs to the schedule or to the training samples."""
+    path = folder / LOG
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        name: float(value)
+        for name, value in (rows[-1] if rows else {}).items()
+        if value and name not in OWN_COLUMNS and not name.startswith(TRAINING_PREFIX)
+    }
+
+
+def inputs(task: Task, folder: Path, count: int, size_px: int, *, held_out: bool) -> NDArray[np.uint8]:
+    """Up to `count` network inputs (n, size_px, size_px, 3), the same ones each time.
+
+    Held-out inputs are none of those the network was trained on.
+    """
+    data = task.data(folder, held_out)
+    data.refresh()
+    if not len(data):
+        raise InputError(f"{folder} holds no {'held-out' if held_out else 'training'} samples")
+    taken = np.linspace(0, len(data) - 1, min(count, len(data))).astype(int).tolist()
+    samples = [data.sample(i, size_px, np.random.default_rng(i)) for i in taken]
+    name = next(name for name, value in samples[0].items() if getattr(value, "dtype", None) == np.uint8)
+    return np.stack([sample[name] for sample in samples])
