@@ -15,7 +15,7 @@ from headwise.conventions import EulerOrder
 from headwise.errors import OutputError
 from headwise.results import FrameResult
 from headwise.sinks import Sink, writing
-from headwise.sources import Source
+from headwise.sources import MEDIA_ENDINGS, Source
 
 FILE_ENDINGS = (".png", ".mp4")
 
@@ -24,8 +24,8 @@ class Overlays:
     """A sink for many sources: call `start` before the first frame of each.
 
     path: a .png or .mp4 file for a single source; else a folder, made if missing, in which names stay
-    distinct (`a.png`, then `b_a.png` for b/a.jpg, then `b_a-2.png`). Raises OutputError at once for what
-    cannot be written.
+    distinct (`a.png`, then `b_a.png` for b/a.jpg, then `b_a-2.png`). Existing files are replaced, but no
+    input and nothing beside one. Raises OutputError at once for what cannot be written.
     """
 
     def __init__(
@@ -38,6 +38,10 @@ class Overlays:
         self._is_file = self._path.suffix.lower() in FILE_ENDINGS and not self._path.is_dir()
         if self._is_file and several:
             raise OutputError(f"{path}: several inputs need a folder for their overlays, not one file")
+        if self._path.suffix.lower() in MEDIA_ENDINGS and not (self._is_file or self._path.is_dir()):
+            raise OutputError(
+                f"{path}: overlays are written as {' and '.join(FILE_ENDINGS)}, or into a folder"
+            )
         with writing(self._path):
             folder = self._path.parent if self._is_file else self._path
             if not self._is_file:
@@ -51,8 +55,7 @@ class Overlays:
         """Complete the last overlay and open the one of this source. Raises OutputError."""
         self.close()
         path = self._path if self._is_file else self._path / self._free_name(source)
-        if path.exists() and Path(source.name).exists() and path.samefile(source.name):
-            raise OutputError(f"{path}: the overlay would replace its own input; give another name")
+        self._spare_inputs(path, Path(source.name))
         if source.is_stream:
             self._sink = plugins.load(
                 "sinks",
@@ -64,6 +67,17 @@ class Overlays:
             )
         else:
             self._sink = plugins.load("sinks", "overlay_picture", path=path, order=self._order)
+
+    def _spare_inputs(self, path: Path, input_path: Path) -> None:
+        """Files that lie beside an input may be inputs too: only one that the user named is replaced."""
+        if not (path.exists() and input_path.is_file()):
+            return
+        if path.samefile(input_path):
+            raise OutputError(f"{path}: the overlay would replace its own input; give another name")
+        if not self._is_file and self._path.samefile(input_path.parent):
+            raise OutputError(
+                f"{path}: exists, and overlays replace nothing beside their inputs; move it away"
+            )
 
     def _free_name(self, source: Source) -> str:
         ending = ".mp4" if source.is_stream else ".png"

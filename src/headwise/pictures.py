@@ -14,6 +14,7 @@ tells before anything is decoded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,8 @@ def read_bytes(path: str | Path) -> bytes:
 
 def cause(error: OSError) -> str:
     """The system's own words for a failure, in lower case: 'permission denied'."""
-    return (error.strerror or str(error)).lower()
+    words = error.strerror or (os.strerror(error.errno) if error.errno else str(error))
+    return words.lower()
 
 
 def decode_picture(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:

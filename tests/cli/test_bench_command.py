@@ -3,6 +3,8 @@
 import json
 import sys
 
+import cv2
+import numpy as np
 import pytest
 
 from headwise.cli import main
@@ -15,9 +17,10 @@ def test_bench_prints_and_writes_the_promised_keys(
 ) -> None:
     out = tmp_path / "bench.json"
     models = ["--model", str(tiny_pose_model), "--detector", str(tiny_detector_model)]
-    monkeypatch.setattr(
-        sys, "argv", ["headwise", "bench", *models, "--json", str(out), "--repeats", "2", "--frames", "5"]
-    )
+    small = tmp_path / "small.png"
+    cv2.imwrite(str(small), np.zeros((60, 80, 3), np.uint8))
+    material = ["--picture", str(small), "--repeats", "2", "--frames", "2"]
+    monkeypatch.setattr(sys, "argv", ["headwise", "bench", *models, *material, "--json", str(out)])
     with pytest.raises(SystemExit) as stopped:
         main()
     assert not stopped.value.code

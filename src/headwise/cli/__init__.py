@@ -15,6 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from headwise.cli._stderr import complain
 from headwise.errors import HeadwiseError
 
 EXIT_NOTHING_DONE = 2
@@ -57,7 +58,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except HeadwiseError as error:
-        print(f"headwise: {error}", file=sys.stderr)
+        complain(error)
         sys.exit(EXIT_NOTHING_DONE)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

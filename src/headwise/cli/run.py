@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headwise.cli import EXIT_NOTHING_DONE
+from headwise.cli._stderr import complain, native_noise_silenced
 from headwise.conventions import DEFAULT_FOV_DEG, EulerOrder
 from headwise.errors import HeadwiseError, OutputError, SettingsError
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from headwise.sinks import Sink
     from headwise.sources import Frame, Source
 
-NOTHING_DONE = 2
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -92,7 +93,7 @@ def command(
         beginning = list(islice(sources, 2))
         sources = chain(beginning, sources)
         overlays = Overlays(overlay, several=len(beginning) > 1, order=order)
-    with show_progress() as progress:
+    with native_noise_silenced(), show_progress() as progress:
         run = _Run(pipeline, camera, open_table(out, order), overlays, progress)
         try:
             for source in sources:
@@ -101,7 +102,7 @@ def command(
             run.close()
             run.summarize()
     if not run.has_written:
-        raise typer.Exit(NOTHING_DONE)
+        raise typer.Exit(EXIT_NOTHING_DONE)
 
 
 class _Run:
@@ -195,15 +196,17 @@ def _close(sink: Sink) -> None:
 
 def _report(error: HeadwiseError, name: str = "") -> None:
     """One line on standard error that names the file."""
-    text = str(error) if name in str(error) else f"{name}: {error}"
-    print(f"headwise: {text}", file=sys.stderr, flush=True)
+    complain(error if name in str(error) else f"{name}: {error}")
 
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Ctrl-C and kill wait for the end of the block: a half-written row or packet would spoil a file."""
     came: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in STOPS}
+    heeded = [
+        number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN
+    ]  # ignored by nohup
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in heeded}
     try:
         yield
     finally:

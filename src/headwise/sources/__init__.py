@@ -148,22 +148,30 @@ def _find(text: str, max_fps: float | None) -> Iterator[Source]:
 
 def _sources_of_folder(folder: str, max_fps: float | None) -> Iterator[Source]:
     """Pictures and videos by content, and damaged ones by their endings; other files are not meant."""
-    files = (file for file in _walk(Path(folder)) if _is_meant(file))
-    first = next(files, None)
+    found = (one for one in _walk(Path(folder)) if isinstance(one, Unreadable) or _is_meant(one))
+    first = next(found, None)
     if first is None:
         yield _unreadable(folder, "no pictures or videos in this folder or below it")
         return
-    for file in chain([first], files):
-        yield _source_of_file(str(file), max_fps)
+    for one in chain([first], found):
+        yield one if isinstance(one, Unreadable) else _source_of_file(str(one), max_fps)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files below a folder, sorted, its own before those of subfolders; no hidden ones, no linked folders."""
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    yield from (entry for entry in entries if entry.is_file())
-    for entry in entries:
-        if entry.is_dir() and not entry.is_symlink():
-            yield from _walk(entry)
+def _walk(folder: Path) -> Iterator[Path | Unreadable]:
+    """Files below a folder, sorted, its own before those of subfolders; no hidden ones, no linked folders.
+
+    A folder that cannot be listed costs only what is in it.
+    """
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        files = [entry for entry in entries if entry.is_file()]
+        folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
+    except OSError as error:
+        yield _unreadable(str(folder), cause(error))
+        return
+    yield from files
+    for entry in folders:
+        yield from _walk(entry)
 
 
 def _sources_of_pattern(pattern: str, max_fps: float | None) -> Iterator[Source]:
@@ -174,14 +182,16 @@ def _sources_of_pattern(pattern: str, max_fps: float | None) -> Iterator[Source]
         yield _source_of_file(file, max_fps)
 
 
-_MEDIA_ENDINGS = (
+_ENDINGS = (
     ".jpg .jpeg .jpe .png .webp .tif .tiff .bmp .gif .avif .heic .heif .jp2 .ppm .pgm .pbm .jxl "
     ".mp4 .mov .m4v .mkv .webm .avi .wmv .flv .mpg .mpeg .ts .mts .m2ts .3gp .ogv"
 )
+MEDIA_ENDINGS = frozenset(_ENDINGS.split())
+"""Of the files that are meant in a folder even when their content is damaged."""
 
 
 def _is_meant(file: Path) -> bool:
-    if file.suffix and file.suffix.lower() in _MEDIA_ENDINGS.split():
+    if file.suffix.lower() in MEDIA_ENDINGS:
         return True
     start = _start(file)
     return picture_kind(start) not in (None, "pdf", "svg") or is_video(start)
