@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,8 @@ def test_a_broken_plugin_keeps_its_own_error(folder):
 def test_an_unknown_folder():
     with pytest.raises(SettingsError, match="no plug-in folder 'hats'"):
         plugins.names("hats")
+
+
+def test_every_extra_that_is_named_can_be_installed():
+    project = tomllib.loads((ROOT.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(plugins.EXTRA_OF_MODULE.values()) == set(project["optional-dependencies"]) - {"dev"}

@@ -15,17 +15,14 @@ from typing import Any
 from headwise.errors import MissingExtra, SettingsError
 
 EXTRA_OF_MODULE = {
-    "fastapi": "serve",
     "lightning_fabric": "train",
     "moderngl": "synth",
     "onnx": "deploy",
     "onnxscript": "train",
     "PIL": "synth",
     "pyarrow": "table",
-    "ray": "scale",
     "scipy": "synth",
     "torch": "train",
-    "uvicorn": "serve",
 }
 """Optional packages by the name they are imported under, and the extra that installs each."""
 
@@ -66,13 +63,19 @@ def import_optional(module: str) -> ModuleType:
     try:
         return import_module(module)
     except ModuleNotFoundError as missing:
-        package = (missing.name or "").partition(".")[0]
-        if package not in EXTRA_OF_MODULE:
+        told = missing_extra(module, missing)
+        if told is None:
             raise
-        extra = EXTRA_OF_MODULE[package]
-        raise MissingExtra(
-            f"{module} needs {package}, which is not installed: pip install 'headwise[{extra}]'"
-        ) from missing
+        raise told from missing
+
+
+def missing_extra(what: str, missing: ModuleNotFoundError) -> MissingExtra | None:
+    """The error that names the extra; None when the missing module belongs to none: that is a bug."""
+    package = (missing.name or "").partition(".")[0]
+    if package not in EXTRA_OF_MODULE:
+        return None
+    extra = EXTRA_OF_MODULE[package]
+    return MissingExtra(f"{what} needs {package}, which is not installed: pip install 'headwise[{extra}]'")
 
 
 def unknown_name(kind: str, name: str, known: tuple[str, ...]) -> str:

@@ -43,12 +43,26 @@ def test_our_errors_are_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert capsys.readouterr().err == "headwise: no model 'x'\n"
 
 
-def test_our_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_extra_that_is_not_installed_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fails(**_: object) -> None:
-        raise ZeroDivisionError
+        raise ModuleNotFoundError("No module named 'scipy'", name="scipy.sparse")
 
     monkeypatch.setattr(cli, "app", fails)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err.endswith("not installed: pip install 'headwise[synth]'\n")
+
+
+@pytest.mark.parametrize("bug", [ZeroDivisionError(), ModuleNotFoundError(name="headwise.gone")])
+def test_our_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch, bug: Exception) -> None:
+    def fails(**_: object) -> None:
+        raise bug
+
+    monkeypatch.setattr(cli, "app", fails)
+    with pytest.raises(type(bug)):
         cli.main()
 
 

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from headwise.cli._stderr import complain
 from headwise.errors import HeadwiseError
+from headwise.plugins import missing_extra
 
 EXIT_NOTHING_DONE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what shells expect
@@ -59,6 +60,12 @@ def main() -> None:
         app(standalone_mode=True)
     except HeadwiseError as error:
         complain(error)
+        sys.exit(EXIT_NOTHING_DONE)
+    except ModuleNotFoundError as missing:
+        told = missing_extra("this command", missing)
+        if told is None:
+            raise
+        complain(told)
         sys.exit(EXIT_NOTHING_DONE)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

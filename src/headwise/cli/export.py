@@ -44,7 +44,8 @@ def command(
         Path | None, typer.Option(metavar="FILE.json", help="Measured numbers for the card, by benchmark.")
     ] = None,
     card: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="Take [card] from here, not from the run.")
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Take the table `card` from here, not from the run."),
     ] = None,
     set_threshold: Annotated[
         float | None,
@@ -125,10 +126,10 @@ def shrink(to: Format, plain: Path, made: Path, calibration: Callable[[], NDArra
         made.write_bytes(plain.read_bytes())
         return
     from headwise.deployment.halve import store_halved
-    from headwise.deployment.quantize import quantize
+    from headwise.deployment.quantize import first_convolution, quantize
 
     if to is Format.INT8:
-        quantize(plain, made, calibration())
+        quantize(plain, made, calibration(), keep_float=(first_convolution(plain),))
     store_halved(made if to is Format.INT8 else plain, made)
 
 

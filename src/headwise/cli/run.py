@@ -48,7 +48,7 @@ def command(
     fov: Annotated[
         float | None,
         typer.Option(
-            metavar="DEG", help=f"Field of view of the longer side, degrees [default: {DEFAULT_FOV_DEG:g}]"
+            metavar="DEG", help=f"Field of view of the longer side, degrees (default: {DEFAULT_FOV_DEG:g})"
         ),
     ] = None,
     intrinsics: Annotated[
@@ -60,7 +60,7 @@ def command(
     model: Annotated[str, typer.Option(help="Pose model: a name in the package or an ONNX file.")] = "pose",
     detector: Annotated[str, typer.Option(help="Detector: its name or an ONNX file.")] = "headwise",
     threshold: Annotated[
-        float | None, typer.Option(help="Smallest score of a head, 0 to 1 [default: the detector's]")
+        float | None, typer.Option(help="Smallest score of a head, 0 to 1 (default: the detector's)")
     ] = None,
     threads: Annotated[int, typer.Option(help="Cores that a network may use, 0: all.")] = 1,
     smooth: Annotated[bool, typer.Option(help="Smooth the poses of videos and cameras.")] = True,
