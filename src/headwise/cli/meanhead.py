@@ -1,4 +1,4 @@
-"""`headwise meanhead`: the mean of the 68 points over rendered people, which metric position is solved with."""
+"""`headwise meanhead`: the mean 68 points of rendered people, with which metric position is solved."""
 
 from __future__ import annotations
 
