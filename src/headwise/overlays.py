@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Self
@@ -25,13 +26,20 @@ class Overlays:
 
     path: a .png or .mp4 file for a single source; else a folder, made if missing, in which names stay
     distinct (`a.png`, then `b_a.png` for b/a.jpg, then `b_a-2.png`). Existing files are replaced, but no
-    input and nothing beside one. Raises OutputError at once for what cannot be written.
+    input and nothing beside one: `inputs` are the inputs as the user named them. Raises OutputError at once
+    for what cannot be written.
     """
 
     def __init__(
-        self, path: str | Path, *, several: bool = False, order: EulerOrder = EulerOrder.AZIMUTH
+        self,
+        path: str | Path,
+        *,
+        several: bool = False,
+        inputs: Sequence[str] = (),
+        order: EulerOrder = EulerOrder.AZIMUTH,
     ) -> None:
         self._path = Path(path)
+        self._inputs = inputs
         self._order = order
         self._sink: Sink | None = None
         self._taken: set[str] = set()
@@ -74,10 +82,19 @@ class Overlays:
             return
         if path.samefile(input_path):
             raise OutputError(f"{path}: the overlay would replace its own input; give another name")
-        if not self._is_file and self._path.samefile(input_path.parent):
+        if not self._is_file and (self._path.samefile(input_path.parent) or self._holds_inputs()):
             raise OutputError(
                 f"{path}: exists, and overlays replace nothing beside their inputs; move it away"
             )
+
+    def _holds_inputs(self) -> bool:
+        """Whether the overlays' folder is, or lies in, a place that the user named as input."""
+        folder = self._path.resolve()
+        for name in self._inputs:
+            place = Path(name).resolve()
+            if folder == place.parent or folder == place or place in folder.parents:
+                return True
+        return False
 
     def _free_name(self, source: Source) -> str:
         ending = ".mp4" if source.is_stream else ".png"

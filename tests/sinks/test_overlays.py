@@ -208,6 +208,18 @@ def test_an_overlay_never_replaces_its_input(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_an_overlay_never_replaces_another_input(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+    first, second = write_video(tmp_path / "x" / "a.mp4"), write_video(tmp_path / "y" / "a.mp4")
+    before = second.read_bytes()
+    inputs = [str(first), str(second)]
+    overlays = Overlays(tmp_path / "y", several=True, inputs=inputs)
+    with pytest.raises(OutputError, match="nothing beside their inputs"):
+        overlays.start(next(iter(open_sources(inputs))))
+    assert second.read_bytes() == before
+
+
 def test_a_rate_such_as_ntsc_needs_no_times(tmp_path: Path) -> None:
     fps = 30000 / 1001
     with overlay_video.create(tmp_path / "out.mp4", fps=fps) as sink:

@@ -92,7 +92,7 @@ def command(
     if overlay is not None:
         beginning = list(islice(sources, 2))
         sources = chain(beginning, sources)
-        overlays = Overlays(overlay, several=len(beginning) > 1, order=order)
+        overlays = Overlays(overlay, several=len(beginning) > 1, inputs=inputs, order=order)
     with native_noise_silenced(), show_progress() as progress:
         run = _Run(pipeline, camera, open_table(out, order), overlays, progress)
         try:
