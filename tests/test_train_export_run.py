@@ -245,28 +245,31 @@ def test_wrong_scores_are_told(
         export.read_scores(path)
 
 
-def test_ctrl_c_leaves_a_checkpoint_that_resumes(shards: Path, tmp_path: Path) -> None:
+def test_ctrl_c_and_kill_leave_a_checkpoint_that_resumes(shards: Path, tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
     config.write_text(POSE + COMMON.format(samples=1_000_000, workers=1))
-    program = [sys.executable, "-c", "from headwise.cli import main; main()"]
+    words = ["train", str(config), "--data", str(shards), "--out", str(tmp_path / "run")]
+    first = samples_when_stopped(words, tmp_path, signal.SIGINT)
+    assert 0 < first < samples_when_stopped([*words, "--resume"], tmp_path, signal.SIGTERM)
+
+
+def samples_when_stopped(words: list[str], folder: Path, number: int) -> int:
+    """Train in a program of its own until it shows progress, then signal it and its workers."""
     process = subprocess.Popen(
-        [*program, "train", str(config), "--data", str(shards), "--out", str(tmp_path / "run")],
+        [sys.executable, "-c", "from headwise.cli import main; main()", *words],
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # a terminal's Ctrl-C reaches the workers too
+        start_new_session=True,  # a group of its own, as a terminal makes it
     )
     assert process.stderr is not None
     for line in process.stderr:
         if " samples, " in line:
             break
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     rest = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=60) == 130, rest
     assert "--resume" in rest
     assert "Traceback" not in rest
-    samples = load_checkpoint(tmp_path / "run/last.ckpt")["position"]["samples"]
-    assert samples > 0
-    config.write_text(POSE + COMMON.format(samples=samples + 16, workers=0))
-    assert call("train", config, "--data", shards, "--out", tmp_path / "run", "--resume").exit_code == 0
-    assert load_checkpoint(tmp_path / "run/last.ckpt")["position"]["samples"] >= samples + 16
+    samples: int = load_checkpoint(folder / "run/last.ckpt")["position"]["samples"]
+    return samples

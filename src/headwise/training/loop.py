@@ -31,6 +31,7 @@ from __future__ import annotations
 import csv
 import logging
 import math
+import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -146,8 +147,10 @@ def collate(samples: list[Sample]) -> Batch:
 
 
 def start_worker(worker: int) -> None:
-    """One thread a worker: the cores belong to the training step."""
+    """One thread a worker: the cores belong to the training step. Signals too: only that ends a worker."""
     del worker
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     assert get_worker_info() is not None
