@@ -68,3 +68,8 @@ def test_a_foreign_model_has_no_card(tmp_path: Path, tiny_pose_model: Path) -> N
 def test_threads_must_not_be_negative(tiny_pose_model: Path) -> None:
     with pytest.raises(SettingsError, match="threads"):
         load(tiny_pose_model, threads=-1)
+
+
+def test_a_loaded_network_leaves_the_callers_arithmetic_alone(tiny_pose_model: Path) -> None:
+    load(tiny_pose_model)
+    assert float(np.float64(2.0**-1022) / 4) > 0  # denormal numbers are still numbers
