@@ -14,7 +14,7 @@ from headwise.warp import Border, Warp
 class CropRule:
     """A square about the 68-point box's centre: `scale` times its longer side becomes `size_px` pixels."""
 
-    scale: float = 1.3
+    scale: float = 1.2
     size_px: int = 112
 
     def __post_init__(self) -> None:

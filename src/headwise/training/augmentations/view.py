@@ -50,7 +50,7 @@ class ViewPolicy:
 
 def create(
     *,
-    crop_scale: float = 1.3,
+    crop_scale: float = 1.2,
     mirror: float = 0.5,
     turn: float = 0.6,
     turn_deg: float = 45.0,
@@ -62,6 +62,6 @@ def create(
     return ViewPolicy(crop_scale, mirror, turn, turn_deg, scale_jitter, shift_jitter, wild)
 
 
-def exact(*, crop_scale: float = 1.3) -> ViewPolicy:
+def exact(*, crop_scale: float = 1.2) -> ViewPolicy:
     """The crop rule alone."""
     return ViewPolicy(crop_scale, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

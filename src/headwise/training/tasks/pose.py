@@ -49,7 +49,7 @@ class NetworkSettings(Settings):
 class CropSettings(Settings):
     """The crop rule, which travels inside the model file."""
 
-    scale: float = 1.3
+    scale: float = 1.2
     size_px: int = 112
 
 
