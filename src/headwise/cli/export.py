@@ -51,6 +51,10 @@ def command(
         float | None,
         typer.Option(min=0, max=1, help="Detector: lowest score reported; else the last validation's."),
     ] = None,
+    set_crop_scale: Annotated[
+        float | None,
+        typer.Option(min=0.5, max=3, help="Pose: side of the crop in box sides; else the training's."),
+    ] = None,
     force: Annotated[bool, typer.Option(help="Write a smaller file that differs more than allowed.")] = False,
 ) -> None:
     """Write a run's model file, its card inside, after checking that its numbers are the network's."""
@@ -86,7 +90,7 @@ def command(
                 require(differences)
             measured["against_float32"] = differences
         settings = run_facts(trained, to) | ({} if threshold is None else {"threshold": threshold})
-        made_card = card_of(trained, card_table(trained, card), settings, measured)
+        made_card = card_of(trained, card_table(trained, card), settings, measured, set_crop_scale)
         write_card(made, made_card)
         before_ms, after_ms = median_ms(plain, judged[:1]), median_ms(made, judged[:1])
         place(made, out, made_card)
@@ -160,13 +164,18 @@ def run_facts(trained: Trained, to: Format) -> dict[str, Any]:
 
 
 def card_of(
-    trained: Trained, table: Card, settings: Mapping[str, Any], scores: Mapping[str, Any]
+    trained: Trained,
+    table: Card,
+    settings: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    crop_scale: float | None = None,
 ) -> ModelCard:
-    """The card, from the run and the table [card]."""
+    """The card, from the run and the table [card]; `crop_scale` in place of the training's."""
     from headwise.crops import CropRule
     from headwise.model_card import ModelCard, Source
 
     kind, ready = trained.settings.task["name"], trained.deployable
+    crop = trained.settings.task.get("crop", {}) | ({} if crop_scale is None else {"scale": crop_scale})
     shape = [ready.dynamic_axes.get(axis, size) for axis, size in enumerate(ready.example.shape)]
     return ModelCard(
         name=trained.settings.name,
@@ -175,7 +184,7 @@ def card_of(
         created=datetime.now(UTC).date().isoformat(),
         licence=table.licence,
         sources=tuple(Source(**source.model_dump()) for source in table.sources),
-        crop=CropRule(**trained.settings.task.get("crop", {})) if kind == "pose" else None,
+        crop=CropRule(**crop) if kind == "pose" else None,
         input={"layout": "NHWC", "dtype": "uint8", "colours": "RGB", "shape": shape},
         settings=dict(settings),
         scores=dict(scores),
