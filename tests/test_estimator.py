@@ -8,7 +8,7 @@ import pytest
 from headwise.boxes import Box
 from headwise.camera import Camera
 from headwise.conventions import EulerOrder
-from headwise.estimator import BATCH, Estimator, position_from_points
+from headwise.estimator import BATCH, SAME_BOX_IOU, Estimator, box_of_points, position_from_points
 from headwise.rotation import Rotation
 from tiny_models import YAW_DEG
 
@@ -105,3 +105,17 @@ def test_what_does_not_fix_a_position_is_unknown() -> None:
     assert none_visible == one_place == [None]
     assert behind == [None]
     assert position_from_points(rotation[:0], points[:0], np.ones((0, 68)), camera, POINTS_M) == []
+
+
+def test_a_box_that_is_off_gets_a_second_look_and_a_good_one_does_not(tiny_pose_model: Path) -> None:
+    estimator, camera = Estimator(tiny_pose_model), Camera.distant(640, 480)
+    image, head = with_blobs((200, 100, 240, 140)), Box(200, 100, 240, 140)
+    off = head.shifted(14, 14)
+    once, straight = estimator(image, [off, head], camera)
+    settled, unchanged = estimator.settled(image, [off, head], camera)
+    found = box_of_points(once)
+    assert found is not None
+    assert found.iou(off) < SAME_BOX_IOU
+    np.testing.assert_array_equal(settled.keypoints, estimator(image, [found], camera)[0].keypoints)
+    assert not np.array_equal(settled.keypoints, once.keypoints)
+    np.testing.assert_array_equal(unchanged.keypoints, straight.keypoints)

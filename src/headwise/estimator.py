@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from headwise.boxes import Box
 from headwise.camera import Camera
 from headwise.crops import CropRule, cut
+from headwise.errors import BoxError
 from headwise.results import HeadPose
 from headwise.rotation import Rotation
 from headwise.runtimes import Model
@@ -19,6 +20,7 @@ from headwise.weights import mean_points_m, open_model
 
 BATCH = 32  # crops in one run: bounds the memory that a crowd takes; one run has next to no cost of its own
 FEWEST_POINTS = 4.0  # sum of visibilities below which a position would be a guess
+SAME_BOX_IOU = 0.75  # of a box with the box of the points found in it; below, the box was off
 SINGULAR = (
     1e-9  # smallest ratio of the eigenvalues of the normal equations; below: the points do not fix a position
 )
@@ -54,6 +56,17 @@ class Estimator:
             for estimate in self._batch(image, boxes[start : start + BATCH], camera)
         )
 
+    def settled(self, image: NDArray[np.uint8], boxes: Sequence[Box], camera: Camera) -> tuple[Estimate, ...]:
+        """The same for boxes that may be off, such as a detector's.
+
+        Where the points found lie in quite another box, the network looks again at that one.
+        """
+        estimates = list(self(image, boxes, camera))
+        again = {i: found for i, box in enumerate(boxes) if (found := _elsewhere(estimates[i], box))}
+        for i, second in zip(again, self(image, list(again.values()), camera), strict=True):
+            estimates[i] = second
+        return tuple(estimates)
+
     def _batch(self, image: NDArray[np.uint8], boxes: Sequence[Box], camera: Camera) -> list[Estimate]:
         crops = np.empty((len(boxes), self._rule.size_px, self._rule.size_px, 3), np.uint8)
         keypoints = np.empty((len(boxes), 68, 2))
@@ -81,6 +94,20 @@ class Estimator:
             )
             for i in range(len(boxes))
         ]
+
+
+def box_of_points(estimate: Estimate) -> Box | None:
+    """The box of the 68 points; None for points that fall into one, or that are no numbers."""
+    try:
+        return Box.from_points(estimate.keypoints)
+    except BoxError:
+        return None
+
+
+def _elsewhere(estimate: Estimate, box: Box) -> Box | None:
+    """The box of the points, if the box that was looked at is quite another, and yet of the same head."""
+    found = box_of_points(estimate)
+    return found if found is not None and 0 < found.iou(box) < SAME_BOX_IOU else None
 
 
 def position_from_points(

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from headwise.boxes import Box, iou_matrix
 from headwise.camera import Camera
 from headwise.detectors import Detector
-from headwise.errors import BoxError
-from headwise.estimator import Estimate, Estimator
+from headwise.estimator import Estimate, Estimator, box_of_points
 from headwise.results import Detection, Face
 from headwise.smoothing import PoseFilter
 from headwise.trackers import Tracker
@@ -118,7 +117,7 @@ class Follower:
         self, image: NDArray[np.uint8], candidates: Sequence[_Candidate], camera: Camera
     ) -> list[_Sighting]:
         estimates = self._estimator(image, [candidate.box for candidate in candidates], camera)
-        found = [_box_of_points(estimate) for estimate in estimates]
+        found = [box_of_points(estimate) for estimate in estimates]
         boxes = [
             box if box is not None and box.iou(candidate.box) >= self._following.plausible_iou else None
             for box, candidate in zip(found, candidates, strict=True)
@@ -163,13 +162,6 @@ class Follower:
             pose=pose,
             track=self._tracker.track(key),
         )
-
-
-def _box_of_points(estimate: Estimate) -> Box | None:
-    try:
-        return Box.from_points(estimate.keypoints)
-    except BoxError:  # points that fall into one, or that are no numbers
-        return None
 
 
 def _mean(a: Box, b: Box) -> Box:

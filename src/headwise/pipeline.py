@@ -61,7 +61,7 @@ class Pipeline:
         image = _checked(image)
         camera = self._camera(image, camera)
         found = self.detector(image)
-        estimates = self.estimator(image, [detection.box for detection in found], camera)
+        estimates = self.estimator.settled(image, [detection.box for detection in found], camera)
         faces = tuple(
             Face(
                 box=detection.box,

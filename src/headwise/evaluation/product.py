@@ -50,7 +50,7 @@ def run(
     estimator = Estimator(model, threads=threads) if protocol.needs_poses else None
     tools = Tools(
         read=read_picture,
-        predict=predict_with(estimator) if estimator is not None else None,
+        predict=predict_with(estimator, settle=found is not None) if estimator is not None else None,
         detect=found[0] if found is not None else None,
         detector_threshold=found[1] if found is not None else 0.0,
         progress=progress,
@@ -63,12 +63,16 @@ def run(
     return Outcome({**outcome.report, **names}, outcome.worst)
 
 
-def predict_with(estimator: Estimator) -> Predict:
-    """Poses relative to the ray through each box's centre: those of a camera far away."""
+def predict_with(estimator: Estimator, *, settle: bool = False) -> Predict:
+    """Poses relative to the ray through each box's centre: those of a camera far away.
+
+    settle: the boxes are a detector's, which the product does not trust blindly (`Estimator.settled`).
+    """
+    look = estimator.settled if settle else estimator
 
     def predict(images: Sequence[Image], boxes: Sequence[Box]) -> Prediction:
         poses = [
-            estimator(image, [box], Camera.distant(image.shape[1], image.shape[0]))[0].pose
+            look(image, [box], Camera.distant(image.shape[1], image.shape[0]))[0].pose
             for image, box in zip(images, boxes, strict=True)
         ]
         spread_deg = [np.nan if pose.spread_deg is None else pose.spread_deg for pose in poses]
