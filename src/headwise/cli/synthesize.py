@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -32,11 +33,15 @@ def command(
         raise SettingsError(f"no mode {mode!r}: allowed are {', '.join(Mode)}")
     settings = ShardSettings(Mode(mode), size_px=size, first_seed=seed)
     shards = shard_count(settings, pictures)
-    columns = TextColumn("rendering {task.description}"), BarColumn(), MofNCompleteColumn()
-    speed = TextColumn("{task.speed:.1f} pictures/s", justify="right")
-    with Progress(*columns, speed, TimeRemainingColumn()) as bar:
+    columns = (
+        TextColumn("rendering {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as bar:
         task = bar.add_task(mode, total=pictures)
-        bar.columns = (*columns, TimeRemainingColumn())
+        started = time.perf_counter()
         made = synthesize(
             assets,
             out,
@@ -45,4 +50,5 @@ def command(
             processes=processes or os.cpu_count() or 1,
             progress=lambda count: bar.advance(task, count),
         )
-    typer.echo(f"{made} new pictures in {out}")
+    rate = made / (time.perf_counter() - started)
+    typer.echo(f"{made} new pictures in {out}, {rate:.1f} a second")

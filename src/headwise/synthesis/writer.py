@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headwise.errors import OutputError, SettingsError
+from headwise.errors import InputError, OutputError, SettingsError
 from headwise.synthesis.assets import HeadAssets
 from headwise.synthesis.pictures import CropPicture, ScenePicture, Studio
 
@@ -71,6 +71,7 @@ def synthesize(
     other. Raises OutputError if the folder cannot be written, SettingsError if it was made with other
     settings.
     """
+    _check_assets(assets_folder)
     _open_folder(out, settings)
     missing = [index for index in range(shards) if not (out / f"shard-{index:05d}.npz").exists()]
     if not missing:
@@ -220,6 +221,13 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     write(temporary)
     temporary.replace(path)
+
+
+def _check_assets(folder: Path) -> None:
+    """What is missing there is told before any work."""
+    assets = HeadAssets(folder)
+    if not assets.environment_names or not assets.skins:
+        raise InputError(f"no skins in {folder / 'assets' / 'tex'}: skin_*_h.webp and skin_*_b.webp needed")
 
 
 def _open_folder(out: Path, settings: ShardSettings) -> None:
