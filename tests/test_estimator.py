@@ -8,7 +8,14 @@ import pytest
 from headwise.boxes import Box
 from headwise.camera import Camera
 from headwise.conventions import EulerOrder
-from headwise.estimator import BATCH, SAME_BOX_IOU, Estimator, box_of_points, position_from_points
+from headwise.estimator import (
+    BATCH,
+    SAME_BOX_IOU,
+    SECOND_LOOK_SCALE,
+    Estimator,
+    box_of_points,
+    position_from_points,
+)
 from headwise.rotation import Rotation
 from tiny_models import YAW_DEG
 
@@ -116,6 +123,8 @@ def test_a_box_that_is_off_gets_a_second_look_and_a_good_one_does_not(tiny_pose_
     found = box_of_points(once)
     assert found is not None
     assert found.iou(off) < SAME_BOX_IOU
-    np.testing.assert_array_equal(settled.keypoints, estimator(image, [found], camera)[0].keypoints)
+    np.testing.assert_array_equal(
+        settled.keypoints, estimator(image, [found.scaled(SECOND_LOOK_SCALE)], camera)[0].keypoints
+    )
     assert not np.array_equal(settled.keypoints, once.keypoints)
     np.testing.assert_array_equal(unchanged.keypoints, straight.keypoints)

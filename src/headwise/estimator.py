@@ -20,7 +20,8 @@ from headwise.weights import mean_points_m, open_model
 
 BATCH = 32  # crops in one run: bounds the memory that a crowd takes; one run has next to no cost of its own
 FEWEST_POINTS = 4.0  # sum of visibilities below which a position would be a guess
-SAME_BOX_IOU = 0.75  # of a box with the box of the points found in it; below, the box was off
+SAME_BOX_IOU = 0.95  # of a box with the box of the points found in it; above, a second look shows the same
+SECOND_LOOK_SCALE = 1.05  # of the box of the points: they shrink a little towards their mean
 SINGULAR = (
     1e-9  # smallest ratio of the eigenvalues of the normal equations; below: the points do not fix a position
 )
@@ -59,7 +60,7 @@ class Estimator:
     def settled(self, image: NDArray[np.uint8], boxes: Sequence[Box], camera: Camera) -> tuple[Estimate, ...]:
         """The same for boxes that may be off, such as a detector's.
 
-        Where the points found lie in quite another box, the network looks again at that one.
+        Where the points found lie in another box, the network looks again at that one.
         """
         estimates = list(self(image, boxes, camera))
         again = {i: found for i, box in enumerate(boxes) if (found := _elsewhere(estimates[i], box))}
@@ -105,9 +106,11 @@ def box_of_points(estimate: Estimate) -> Box | None:
 
 
 def _elsewhere(estimate: Estimate, box: Box) -> Box | None:
-    """The box of the points, if the box that was looked at is quite another, and yet of the same head."""
+    """The box of the points, if the box that was looked at is another one, and yet of the same head."""
     found = box_of_points(estimate)
-    return found if found is not None and 0 < found.iou(box) < SAME_BOX_IOU else None
+    if found is None or not 0 < found.iou(box) < SAME_BOX_IOU:
+        return None
+    return found.scaled(SECOND_LOOK_SCALE)
 
 
 def position_from_points(
