@@ -40,7 +40,6 @@ OPPOSITES = (
 )
 LUMINANCE = np.array([0.3, 0.59, 0.11])
 ENVIRONMENT_HEIGHT_PX = 512
-HEAD_FRACTION_FULL = 0.97
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headwise.synthesis.mesh import about_y
 from headwise.synthesis.renderer import Lighting, Renderer
-from headwise.synthesis.shot import _about_y
 
 Picture = NDArray[np.uint8]
-FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_SIMPLEX)
 LETTERS = np.array(list("ABCDEFGHIKLMNOPRSTUVWXYZ0123456789&%!?"))
 
 
@@ -30,7 +29,7 @@ def sample_backdrop(
         names = renderer.assets.environment_names
         name = lighting.environment if rng.random() < 0.5 else str(rng.choice(names))
         half = rng.uniform(0.25, 1.3)
-        turn = lighting.environment_from_eye @ _about_y(rng.normal(0, 0.5))
+        turn = lighting.environment_from_eye @ about_y(rng.normal(0, 0.5))
         picture = renderer.backdrop(
             name,
             turn,
@@ -97,7 +96,7 @@ def add_clutter(picture: Picture, rng: np.random.Generator) -> None:
             cover,
             text,
             centre.astype(int).tolist(),
-            FONTS[0],
+            cv2.FONT_HERSHEY_SIMPLEX,
             scale,
             255,
             max(1, round(scale * 2)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -99,14 +99,23 @@ class Mesh:
             normals = Topology.of(triangles, len(points)).normals(points)
         return cls(points, normals, triangles, material, np.zeros((len(points), 2), np.float32), weights)
 
-    def with_material(self, material: Material) -> Mesh:
-        return replace(self, material=material)
-
 
 def rgba(colour: FloatArray, alpha: float = 1.0) -> Vector4:
     """A colour [3] with an opacity (or another fourth number) as the shader takes it."""
     red, green, blue = (float(value) for value in colour)
     return red, green, blue, alpha
+
+
+def about_x(angle: float) -> NDArray[np.float64]:
+    """Turn [3,3] about the x axis, radians."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+
+
+def about_y(angle: float) -> NDArray[np.float64]:
+    """Turn [3,3] about the y axis, radians."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
 
 
 def unit(vectors: NDArray[np.floating]) -> FloatArray:

@@ -30,8 +30,8 @@ from headwise.synthesis.shot import (
 from headwise.synthesis.subject import Subject, sample_subject
 
 FloatPicture = NDArray[np.floating[Any]]
-POSES_PER_SUBJECT = 3
-SUBJECT_USES_IN_SCENES = 6
+POSES_PER_SEED = 3
+SCENES_PER_SEED = 6
 VISIBLE_WITHIN_DM = 0.12
 FEWEST_VISIBLE_POINTS = 6
 IGNORED_BELOW_PX = 9.0
@@ -73,7 +73,7 @@ class Studio:
         """A person in a few poses, lights and places. Poses that hide the whole head are dropped."""
         rng = np.random.default_rng(seed)
         subject = sample_subject(self.assets, rng)
-        pictures = (self._crop(subject, seed, rng) for _ in range(POSES_PER_SUBJECT))
+        pictures = (self._crop(subject, seed, rng) for _ in range(POSES_PER_SEED))
         return [picture for picture in pictures if picture is not None]
 
     def _crop(self, subject: Subject, seed: int, rng: np.random.Generator) -> CropPicture | None:
@@ -111,7 +111,7 @@ class Studio:
         )
 
     def background(self, seed: int) -> NDArray[np.uint8]:
-        """A picture without any head: a view with clutter, sometimes with torsos and balls lit like heads."""
+        """A picture without any head: a view or a plain wall, most of the time with clutter."""
         rng = np.random.default_rng(seed)
         lighting = sample_lighting(self.assets.environment_names, self.lights, rng)
         size = SCENE_SIZES[rng.integers(len(SCENE_SIZES))]
@@ -121,7 +121,7 @@ class Studio:
         """A handful of scenes that share a pool of people."""
         rng = np.random.default_rng(seed)
         people = [sample_subject(self.assets, rng) for _ in range(5)]
-        return [self._scene(people, rng) for _ in range(SUBJECT_USES_IN_SCENES)]
+        return [self._scene(people, rng) for _ in range(SCENES_PER_SEED)]
 
     def _scene(self, people: list[Subject], rng: np.random.Generator) -> ScenePicture:
         width, height = SCENE_SIZES[rng.integers(len(SCENE_SIZES))]

@@ -11,8 +11,9 @@ from headwise.boxes import Box
 from headwise.camera import Camera
 from headwise.conventions import EulerOrder
 from headwise.rotation import Rotation
+from headwise.synthesis.assets import LUMINANCE
 from headwise.synthesis.light import DirectionalLight, LightLibrary, harmonic_basis
-from headwise.synthesis.mesh import FloatArray
+from headwise.synthesis.mesh import FloatArray, about_x, about_y
 from headwise.synthesis.renderer import Lighting, View
 
 # Eye axes (x right, y up, z to the viewer) and camera axes (x right, y down, z forward) differ by this turn.
@@ -24,7 +25,6 @@ CLOSEST_DM = 3.2
 FACE_HIDDEN_BEYOND_DEG = 100.0
 MEAN_EXPOSURE, EXPOSURE_SPREAD = 0.82, 0.3
 TEST_NORMALS = np.array([[0, 0, 1], [0.6, 0.2, 0.77], [-0.6, 0.2, 0.77], [0, 0.6, 0.8]])
-LUMINANCE = np.array([0.3, 0.59, 0.11])
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def sample_lighting(names: list[str], lights: LightLibrary, rng: np.random.Gener
     name = str(rng.choice(names))
     environment = lights[name]
     tilt, turn = rng.normal(0, 0.12), rng.uniform(-np.pi, np.pi)
-    environment_from_eye = _about_x(tilt) @ _about_y(turn)
+    environment_from_eye = about_x(tilt) @ about_y(turn)
     key = DirectionalLight(
         environment_from_eye.T @ environment.direction, environment.colour.copy(), rng.uniform(0.6, 3) / 512
     )
@@ -137,13 +137,3 @@ def sample_lighting(names: list[str], lights: LightLibrary, rng: np.random.Gener
     brightness = float((irradiance @ LUMINANCE).mean())
     exposure = MEAN_EXPOSURE / max(brightness, 1e-3) * float(np.exp(rng.normal(0, EXPOSURE_SPREAD)))
     return Lighting(name, environment_from_eye, environment.harmonics, (key, second), exposure)
-
-
-def _about_x(angle: float) -> NDArray[np.float64]:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
-
-
-def _about_y(angle: float) -> NDArray[np.float64]:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])

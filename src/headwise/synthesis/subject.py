@@ -10,7 +10,7 @@ from headwise.synthesis import wardrobe
 from headwise.synthesis.assets import HeadAssets, texture_of
 from headwise.synthesis.body import Body
 from headwise.synthesis.identity import express, sample_expression, sample_identity, shape_of
-from headwise.synthesis.mesh import FloatArray, IntArray, Material, Mesh, Vector4, rgba
+from headwise.synthesis.mesh import FloatArray, IntArray, Material, Mesh, Vector4, about_x, about_y, rgba
 
 HAIR_COLOURS = np.array(
     [
@@ -42,7 +42,6 @@ class Subject:
 
     meshes: tuple[Mesh, ...]
     landmarks_dm: FloatArray
-    head_points_dm: FloatArray
     hair_clip: Vector4
     attributes: dict[str, float | str]
 
@@ -75,7 +74,6 @@ def sample_subject(assets: HeadAssets, rng: np.random.Generator) -> Subject:
     return Subject(
         meshes=posed,
         landmarks_dm=body.vertices[assets.landmarks],
-        head_points_dm=body.vertices[assets.body[assets.head_fraction[assets.body] > 0.97]],
         hair_clip=headgear.hair_clip,
         attributes={k: round(float(v), 3) for k, v in (share | ancestry).items()}
         | {"cover": headgear.name, "outfit": outfit.name},
@@ -185,7 +183,7 @@ def _eyes(body: Body, rng: np.random.Generator) -> list[Mesh]:
     points = body.fit("eyes/high-poly")
     spread, limit = np.array(GAZE_SPREAD_DEG), np.array(GAZE_LIMIT_DEG)
     pitch, yaw = np.radians(np.clip(rng.normal(0, spread), -limit, limit))
-    turn = _about_y(yaw) @ _about_x(pitch)
+    turn = (about_y(yaw) @ about_x(pitch)).astype(np.float32)
     is_left = points[:, 0] > 0
     for side, centre in ((is_left, body.left_eye), (~is_left, body.right_eye)):
         points[side] = (points[side] - centre) @ turn.T + centre
@@ -238,13 +236,3 @@ def _brows_and_lashes(body: Body, hair_colour: FloatArray, rng: np.random.Genera
         )
         meshes.append(body.piece_mesh(name, body.fit(name), lash))
     return meshes
-
-
-def _about_x(angle: float) -> FloatArray:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]], np.float32)
-
-
-def _about_y(angle: float) -> FloatArray:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from headwise.errors import InputError, OutputError, SettingsError
 from headwise.synthesis.assets import HeadAssets
-from headwise.synthesis.pictures import CropPicture, ScenePicture, Studio
+from headwise.synthesis.pictures import POSES_PER_SEED, SCENES_PER_SEED, CropPicture, ScenePicture, Studio
 
 JPEG_QUALITY = 92
 FORMAT = 1
@@ -52,7 +52,7 @@ class ShardSettings:
 
 def shard_count(settings: ShardSettings, pictures: int) -> int:
     """How many shards hold about that many pictures."""
-    per_seed = {Mode.CROPS: 3, Mode.SCENES: 6, Mode.BACKGROUNDS: 1}[settings.mode]
+    per_seed = {Mode.CROPS: POSES_PER_SEED, Mode.SCENES: SCENES_PER_SEED, Mode.BACKGROUNDS: 1}[settings.mode]
     return -(-pictures // (per_seed * settings.seeds_per_shard))
 
 
