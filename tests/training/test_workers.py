@@ -24,10 +24,13 @@ class SlowData:
     def refresh(self, shards: tuple[str, ...] | None = None) -> tuple[str, ...]:
         return shards or ()
 
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        return rng.permutation(20)
+
     def sample(self, index: int, size_px: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        del size_px, rng
+        del index, rng
         time.sleep(0.05)
-        return {"index": np.array(index)}
+        return {"picture": np.zeros((size_px, size_px, 3), np.uint8)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -4,11 +4,13 @@ How to write a task: one file `training/tasks/NAME.py` with `create(options: dic
 is the TOML table `[task]` without its `name` (validate it with `settings.checked(Mine, options, "task")`).
 
     network()                 the torch module. It takes uint8 RGB and owns its normalisation
-    data(folder, held_out)    a `TrainingData`: len(), refresh(), sample(index, size_px, rng) -> dict;
-                              samples of one batch have equal shapes and are stacked into a dict of tensors
+    data(folder, held_out)    a `TrainingData`: len(), refresh(), order(rng), sample(index, size_px, rng);
+                              samples of one batch have equal shapes and are stacked into a dict of tensors,
+                              the picture first; the loop adds "index", int64
     losses(network, batch, progress)
-                              weighted parts, a dict of scalars; the loop minimises their sum and logs each.
-                              progress runs 0..1 over the schedule (for losses that ramp in)
+                              weighted parts by name: scalars, or (n,) a value for each sample. The loop
+                              minimises the sum of their means and logs each. progress runs 0..1 over the
+                              schedule (for losses that ramp in)
     validate(network, batches)
                               `Validation`: scores (a dict, logged), the name of the score that ranks
                               checkpoints (smaller is better) and pictures of the worst samples
@@ -70,6 +72,10 @@ class TrainingData(Protocol):
 
     def refresh(self, shards: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """Look for new shards, or take exactly those; returns the names in use."""
+        ...
+
+    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """The indices of one round, in order; plain data: `rng.permutation(len(self))`."""
         ...
 
     def sample(self, index: int, size_px: int, rng: np.random.Generator) -> Sample:
@@ -138,7 +144,8 @@ class Requested(Dataset[Sample]):
 
     def __getitem__(self, request: Request) -> Sample:
         index, number, size_px = request
-        return self.data.sample(index, size_px, np.random.default_rng((self.seed, number)))
+        sample = self.data.sample(index, size_px, np.random.default_rng((self.seed, number)))
+        return sample | {"index": np.int64(index)}
 
 
 def collate(samples: list[Sample]) -> Batch:
@@ -309,10 +316,8 @@ class Run:
 
     def _requests(self) -> Iterator[list[Request]]:
         """What is left of this round, in its seeded order, at the input size of the moment."""
-        batch = min(self.settings.schedule.batch, len(self.data))
-        order = np.random.default_rng((self.settings.seed, 1, self.position.round)).permutation(
-            len(self.data)
-        )
+        order = self.data.order(np.random.default_rng((self.settings.seed, 1, self.position.round)))
+        batch = min(self.settings.schedule.batch, len(order))
         number = self.position.samples
         start = self.position.round_samples
         for i in range(start, len(order) - batch + 1, batch):
@@ -332,7 +337,7 @@ class Run:
         lr = learning_rate(self.progress, self.settings)
         for group in self.optimiser.param_groups:
             group["lr"] = lr
-        parts = self.task.losses(self.network, batch, self.progress)
+        parts = {k: v.mean() for k, v in self.task.losses(self.network, batch, self.progress).items()}
         total = torch.stack(list(parts.values())).sum()
         self.optimiser.zero_grad()
         self.fabric.backward(total)

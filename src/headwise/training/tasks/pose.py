@@ -166,6 +166,9 @@ class PoseData:
     def refresh(self, shards: tuple[str, ...] | None = None) -> tuple[str, ...]:
         return self.shards.refresh(shards)
 
+    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        return rng.permutation(len(self))
+
     def sample(self, index: int, size_px: int, rng: np.random.Generator) -> Sample:
         """The crop and labels that moved along with its pixels."""
         policies: dict[str, Any] = getattr(self, "_policies")  # noqa: B009 - set in __post_init__
