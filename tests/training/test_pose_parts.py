@@ -15,6 +15,7 @@ pytest.importorskip("lightning_fabric")
 from headwise.conventions import ART_HEAD_FROM_HEAD, FLIP_68  # noqa: E402
 from headwise.errors import SettingsError  # noqa: E402
 from headwise.rotation import Rotation  # noqa: E402
+from headwise.training.head_samples import HeadSamples, turned  # noqa: E402
 from headwise.training.heads.pose import expected_error_deg, lower_triangular, rotation_from_6d  # noqa: E402
 from headwise.training.losses.geodesic import angle_between  # noqa: E402
 from headwise.training.losses.rotation_likelihood import negative_log_likelihood  # noqa: E402
@@ -24,7 +25,7 @@ from headwise.warp import Warp  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> pose.PoseData:
+def data(tmp_path_factory: pytest.TempPathFactory) -> HeadSamples:
     folder: Path = tmp_path_factory.mktemp("shards")
     write_shard(folder / "shard-00000.npz", 24)
     task = pose.create({"augment": {"view": {"shift_jitter": 0.1}}})
@@ -91,12 +92,10 @@ def test_the_fast_rotation_of_labels_is_the_warps_own(mirror: bool) -> None:
         rotation = Rotation.from_rotvec(rotvec)
         warp = Warp.scaling(rng.uniform(0.3, 3)) @ Warp.turning(rng.uniform(-180, 180), (4, 5))
         warp = warp @ Warp.mirroring(100) if mirror else warp
-        np.testing.assert_allclose(
-            pose.turned(rotation.matrix, warp), warp.rotation(rotation).matrix, atol=1e-12
-        )
+        np.testing.assert_allclose(turned(rotation.matrix, warp), warp.rotation(rotation).matrix, atol=1e-12)
 
 
-def test_labels_move_together(data: pose.PoseData) -> None:
+def test_labels_move_together(data: HeadSamples) -> None:
     """The rotation label, applied to the drawn head, puts its points where the point labels are."""
     head = head_points()  # left-right symmetric, so that a mirrored head is the same head
     np.testing.assert_allclose(head[FLIP_68] * [-1, 1, 1], head)
@@ -110,7 +109,7 @@ def test_labels_move_together(data: pose.PoseData) -> None:
         assert np.corrcoef(drawn[:, 2], sample["points_depth"])[0, 1] > 0.99
 
 
-def test_a_sample_depends_on_its_generator_alone(data: pose.PoseData) -> None:
+def test_a_sample_depends_on_its_generator_alone(data: HeadSamples) -> None:
     once, again = (data.sample(3, 96, np.random.default_rng(9)) for _ in range(2))
     for name, value in once.items():
         np.testing.assert_array_equal(value, again[name])

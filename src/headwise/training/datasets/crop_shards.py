@@ -11,7 +11,7 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from headwise.camera import Camera
 from headwise.conventions import ART_HEAD_FROM_HEAD
 from headwise.errors import InputError
 from headwise.rotation import Rotation
+from headwise.training.head_samples import Head
 
 LABELS = (
     "rotation_camera",
@@ -34,16 +35,6 @@ LABELS = (
     "box",
 )
 HELD_OUT = 800  # first items of the first shard: never trained on
-
-
-class Head(NamedTuple):
-    """One labelled head; pixels are those of its own picture."""
-
-    rotation: NDArray[np.float64]  # (3, 3) ray_from_head
-    points_px: NDArray[np.float64]  # (68, 2)
-    points_depth_px: NDArray[np.float64]  # (68,) away from the lens, in pixels at the head, mean 0
-    visibility: NDArray[np.float32]  # (68,) 0 or 1
-    face_hidden: bool
 
 
 @dataclass(frozen=True)
@@ -124,6 +115,10 @@ class CropShards:
     def __len__(self) -> int:
         return len(self._where)
 
+    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Each head once, shuffled."""
+        return rng.permutation(len(self))
+
     def picture(self, index: int) -> NDArray[np.uint8]:
         """(h, w, 3) uint8 RGB."""
         shard, item = self._find(index)
@@ -146,6 +141,7 @@ class CropShards:
             labels["points_depth_px"][item],
             labels["visibility"][item].astype(np.float32),
             bool(labels["face_hidden"][item]),
+            labels["box"][item].astype(np.float64),
         )
 
     def _find(self, index: int) -> tuple[Shard, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headwise import plugins
-from headwise.conventions import ART_HEAD_FROM_HEAD, FLIP_68, EulerOrder
+from headwise.conventions import ART_HEAD_FROM_HEAD, EulerOrder
 from headwise.errors import SettingsError
 from headwise.rotation import Rotation
-from headwise.training.augmentations import view
-from headwise.training.augmentations.surroundings import pasted
 from headwise.training.datasets.crop_shards import CropShards
+from headwise.training.head_samples import AugmentSettings, HeadSamples
 from headwise.training.heads.pose import PoseOutput, expected_error_deg
-from headwise.training.loop import Batch, Deployable, Sample, Validation
+from headwise.training.loop import Batch, Deployable, Validation
 from headwise.training.losses.geodesic import angle_between
 from headwise.training.losses.points import distance
 from headwise.training.losses.points import negative_log_likelihood as points_likelihood
 from headwise.training.losses.rotation_likelihood import negative_log_likelihood as rotation_likelihood
 from headwise.training.pixels import Picture
 from headwise.training.settings import Settings, checked
-from headwise.warp import Border, Warp
 
 WORST = 32  # tiles on the sheet of worst samples
 TILE_PX = 112
-MIRRORED = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])  # F R F, entry by entry
 
 
 class NetworkSettings(Settings):
@@ -66,16 +62,6 @@ class LossSettings(Settings):
     uniform: float = 0.005
     ramp_from: float = 0.05
     ramp_to: float = 0.2
-
-
-class AugmentSettings(Settings):
-    """Options of each augmentation plug-in."""
-
-    view: dict[str, float] = {}
-    surroundings: dict[str, float] = {}
-    cover: dict[str, float] = {}
-    colour: dict[str, float] = {}
-    degrade: dict[str, float] = {}
 
 
 class PoseSettings(Settings):
@@ -141,86 +127,6 @@ class DeployedPose(nn.Module):
         )
 
 
-@dataclass(frozen=True)
-class PoseData:
-    """Heads of shards, seen through the augmentations; held out: fewer and milder ones."""
-
-    shards: CropShards
-    settings: PoseSettings
-    held_out: bool
-
-    def __post_init__(self) -> None:
-        augment = self.settings.augment
-        policies = {
-            name: plugins.load("training.augmentations", name, **getattr(augment, name))
-            for name in ("surroundings", "cover", "colour", "degrade")
-        }
-        policies["view"] = view.create(crop_scale=self.settings.crop.scale, **augment.view)
-        if self.held_out:
-            policies["view"] = view.exact(crop_scale=self.settings.crop.scale)
-        object.__setattr__(self, "_policies", policies)
-
-    def __len__(self) -> int:
-        return len(self.shards)
-
-    def refresh(self, shards: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        return self.shards.refresh(shards)
-
-    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        return rng.permutation(len(self))
-
-    def sample(self, index: int, size_px: int, rng: np.random.Generator) -> Sample:
-        """The crop and labels that moved along with its pixels."""
-        policies: dict[str, Any] = getattr(self, "_policies")  # noqa: B009 - set in __post_init__
-        head = self.shards.head(index)
-        picture = self.shards.picture(index)
-        warp: Warp = policies["view"].draw(head.points_px, picture.shape[1], size_px, rng)
-        crop = warp.image(picture, size_px, size_px, Border.REPLICATE)
-        if not self.held_out:
-            crop = self._changed(crop, index, warp, policies, rng)
-        order = FLIP_68 if warp.mirrors else slice(None)
-        return {
-            "crop": crop,
-            "rotation": turned(head.rotation, warp).astype(np.float32),
-            "points": (warp.points(head.points_px)[order] * (2 / size_px) - 1).astype(np.float32),
-            "points_depth": (head.points_depth_px[order] * (warp.scale * 2 / size_px)).astype(np.float32),
-            "visibility": head.visibility[order],
-            "face_hidden": np.float32(head.face_hidden),
-        }
-
-    def _changed(
-        self, crop: Picture, index: int, warp: Warp, policies: dict[str, Any], rng: np.random.Generator
-    ) -> Picture:
-        size_px = crop.shape[0]
-
-        def other() -> Picture:
-            return self.shards.picture(int(rng.integers(len(self.shards))))
-
-        behind = policies["surroundings"].draw(rng, size_px, other)
-        if behind is not None:
-            mask = self.shards.mask(index)
-            if mask is not None:
-                alpha = warp.image(mask, size_px, size_px, Border.REPLICATE)
-                crop = pasted(crop, alpha, behind)
-        crop = policies["cover"].draw(rng, other)(crop)
-        crop = policies["colour"].draw(rng)(crop)
-        changed: Picture = policies["degrade"].draw(rng)(crop)
-        return changed
-
-
-def turned(ray_from_head: NDArray[np.float64], warp: Warp) -> NDArray[np.float64]:
-    """(3, 3) `Warp.rotation` without its checks, which would cost a fifth of a sample's time.
-
-    A test holds the two together.
-    """
-    (a, _, _), (b, _, _) = warp.matrix.tolist()
-    if warp.mirrors:
-        a, b = -a, -b
-        ray_from_head = ray_from_head * MIRRORED
-    turn = np.array([[a, -b, 0.0], [b, a, 0.0], [0.0, 0.0, warp.scale]]) / warp.scale
-    return np.asarray(turn @ ray_from_head, np.float64)
-
-
 class PoseTask:
     """See `headwise.training.loop.Task`."""
 
@@ -230,8 +136,9 @@ class PoseTask:
     def network(self) -> PoseNetwork:
         return PoseNetwork(self.settings.network)
 
-    def data(self, folder: Path, held_out: bool) -> PoseData:
-        return PoseData(CropShards(folder, held_out), self.settings, held_out)
+    def data(self, folder: Path, held_out: bool) -> HeadSamples:
+        heads = CropShards(folder, held_out)
+        return HeadSamples(heads, self.settings.augment, self.settings.crop.scale, held_out)
 
     def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:
         weight = self.settings.loss
