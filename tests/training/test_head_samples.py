@@ -17,19 +17,19 @@ class BoxOnly:
     def __len__(self) -> int:
         return 1
 
-    def refresh(self, shards=None):
+    def refresh(self, _shards=None):
         return ()
 
     def order(self, rng):
         return rng.permutation(1)
 
-    def picture(self, index):
+    def picture(self, _index):
         return np.zeros((100, 100, 3), np.uint8)
 
-    def mask(self, index):
+    def mask(self, _index):
         return None
 
-    def head(self, index):
+    def head(self, _index):
         unknown = np.full(68, np.nan)
         rotation = Rotation.from_rotvec([0, 0.5, 0]).matrix
         return Head(rotation, np.full((68, 2), np.nan), unknown, unknown.astype(np.float32), None, BOX, False)
