@@ -119,6 +119,30 @@ def test_calibration_names_overconfidence_and_wrong_order() -> None:
     assert result.rank_correlation == pytest.approx(-1)
 
 
+def test_a_spread_that_means_what_it_says_holds_the_promised_shares() -> None:
+    rng = np.random.default_rng(0)
+    sigma = rng.uniform(1, 9, 40_000)
+    errors = np.linalg.norm(rng.normal(size=(40_000, 3)) * sigma[:, None], axis=1)
+    result = metrics.calibration(2 * np.sqrt(2 / np.pi) * sigma, errors)
+    assert result is not None
+    assert result.ratio == pytest.approx(1, abs=0.01)
+    assert result.within_1_spread == pytest.approx(0.533, abs=0.01)
+    assert result.within_2_spreads == pytest.approx(0.983, abs=0.003)
+    assert result.calibration_error_deg < 0.15
+
+
+def test_calibration_error_weighs_bins_by_their_items() -> None:
+    result = metrics.calibration([1.0, 1.0, 1.0, 2.0], [1.0, 1.0, 1.0, 6.0], bins=2)
+    assert result is not None
+    assert [one.items for one in result.bins] == [2, 2]
+    assert result.calibration_error_deg == 1  # 0 in the first two, |3.5 - 1.5| in the last two
+
+
+def test_pitch_bins_have_signs() -> None:
+    bins = {(low, high): int(m.sum()) for low, high, m in metrics.angle_bins([-180, -30, -1, 0, 10, np.nan])}
+    assert bins == {(-180, -60): 1, (-60, -30): 1, (-30, 0): 2, (0, 30): 1}
+
+
 def test_calibration_without_spreads_is_unknown() -> None:
     assert metrics.calibration([np.nan, np.nan], [1.0, 2.0]) is None
 

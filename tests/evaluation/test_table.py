@@ -21,8 +21,8 @@ from labelled_folders import BOX, HEADER, detections, tools, write_csv, write_pi
 TRUTH = [(0.0, 0.0, 0.0), (20.0, 10.0, -5.0), (-50.0, -10.0, 30.0), (75.0, 5.0, 0.0)]
 KEYS = {
     "protocol", "list", "list_sha256", "labels_sha256", "order", "boxes", "listed", "excluded", "items",
-    "missed", "unreadable", "mae", "bias", "geodesic", "facing", "maev", "by_yaw", "mean_rotation_offset",
-    "aligned", "calibration", "mae_with_missed",
+    "missed", "unreadable", "mae", "bias", "geodesic", "facing", "maev", "interval95",
+    "by_yaw", "by_pitch", "by_roll", "mean_rotation_offset", "aligned", "calibration", "mae_with_missed",
 }  # fmt: skip
 
 

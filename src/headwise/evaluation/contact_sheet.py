@@ -40,10 +40,15 @@ def save_png(path: Path, image: Image) -> None:
     save(path, cv2.imencode(".png", image[..., ::-1])[1].tobytes())
 
 
+def picture_of(item: WorstItem, read: Read) -> Image:
+    """Its RGB picture. Raises InputError when the file cannot be read."""
+    return read(item.path) if item.image is None else item.image
+
+
 def _tile(item: WorstItem, read: Read) -> Image:
     tile = np.zeros((TILE_PX + CAPTION_PX, TILE_PX, 3), np.uint8)
     try:
-        crop, tile_from_image = cut(read(item.path), item.box, CropRule(item.around, TILE_PX))
+        crop, tile_from_image = cut(picture_of(item, read), item.box, CropRule(item.around, TILE_PX))
     except InputError:
         crop = np.zeros((TILE_PX, TILE_PX, 3), np.uint8)
     else:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from typing import Protocol as Structure
 
 import numpy as np
@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from headwise.boxes import Box
 from headwise.results import Detection
 from headwise.rotation import Rotation
+
+if TYPE_CHECKING:
+    from headwise.evaluation.pose_errors import PoseErrors
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -32,10 +35,15 @@ DECIMALS = 4
 
 @dataclass(frozen=True)
 class Prediction:
-    """Poses of n heads: `rotation` (n), `spread_deg` (n,) with NaN where the model does not say."""
+    """Poses of n heads; NaN where the model does not say.
+
+    spread_deg (n,): expected angular error. face_hidden (n,): probability that the face looks away; None: the
+    model says it of no head.
+    """
 
     rotation: Rotation
     spread_deg: Floats
+    face_hidden: Floats | None = None
 
 
 Predict = Callable[[Sequence[Image], Sequence[Box]], Prediction]
@@ -70,7 +78,7 @@ class Tools:
 class WorstItem:
     """One item for the contact sheet: where it is, what was expected, what came. Boxes in pixels.
 
-    around: how many times the box is shown.
+    around: how many times the box is shown. image: the picture itself where it lies in no file of its own.
     """
 
     path: Path
@@ -81,14 +89,31 @@ class WorstItem:
     facing_only: bool = False
     found_boxes: tuple[Box, ...] = ()
     around: float = 2.2
+    image: Image | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredPoses:
+    """What a run found, item by item: for plots, and to set two models side by side.
+
+    errors of the n found items, spread_deg (n,), index (n,): their places in the scored list.
+    """
+
+    errors: "PoseErrors"
+    spread_deg: Floats
+    index: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`report` is ready for JSON (None: unknown, no NaN); `worst` holds every item, worst first."""
+    """`report` is ready for JSON (None: unknown, no NaN); `worst` holds items, worst first.
+
+    poses: None where no poses were scored.
+    """
 
     report: Json
     worst: tuple[WorstItem, ...] = field(default=(), repr=False)
+    poses: ScoredPoses | None = field(default=None, repr=False)
 
 
 class Protocol(Structure):

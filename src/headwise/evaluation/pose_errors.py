@@ -1,5 +1,6 @@
 """Estimated rotations against labelled angles: every number a pose benchmark prints, from one place."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from headwise.conventions import EulerOrder
 from headwise.evaluation import metrics
+from headwise.evaluation.bootstrap import mean_interval
 from headwise.evaluation.outcome import Json, as_json
 from headwise.rotation import Rotation
 
@@ -67,20 +69,45 @@ def pose_errors(truth_deg: Floats, found: Rotation, order: EulerOrder) -> PoseEr
     )
 
 
-def pose_scores(errors: PoseErrors, spread_deg: Floats) -> Json:
-    """The JSON keys every pose benchmark shares, over found items: mae, bias, geodesic, facing, maev, by_yaw,
-    mean_rotation_offset, aligned, calibration.
+def rotation_errors(truth: Rotation, found: Rotation, order: EulerOrder) -> PoseErrors:
+    """Errors of `found` (n) against whole rotations (n); angles of both in `order`."""
+    return PoseErrors(
+        truth_deg=euler_deg(truth, order),
+        difference_deg=metrics.wrapped_difference_deg(euler_deg(found, order), euler_deg(truth, order)),
+        rotation_deg=found.angle_to_deg(truth),
+        facing_deg=metrics.vector_angle_deg(found.facing, truth.facing),
+        vector_deg=metrics.vector_error_deg(found, truth),
+        found=found,
+        truth=truth,
+        order=order,
+    )
 
-    mean_rotation_offset is a rotation vector in degrees in the head frame; `aligned` is scored after removing
-    it. Both are None without items whose roll is labelled.
+
+def pose_scores(
+    errors: PoseErrors, spread_deg: Floats, yaw_edges_deg: Sequence[float] = metrics.YAW_BIN_EDGES_DEG
+) -> Json:
+    """The JSON keys every pose benchmark shares, over found items: mae, bias, geodesic, facing, maev,
+    interval95, by_yaw, by_pitch, by_roll, mean_rotation_offset, aligned, calibration.
+
+    interval95 holds bootstrap intervals of mae's `mean` and of geodesic's. mean_rotation_offset is a rotation
+    vector in degrees in the head frame; `aligned` is scored after removing it. Both are None without items
+    whose roll is labelled.
     """
     return {
         "mae": as_json(metrics.angle_means(np.abs(errors.difference_deg))),
-        "bias": _bias(errors),
+        "bias": _bias(errors.difference_deg),
         "geodesic": as_json(metrics.summarize(errors.rotation_deg)),
         "facing": as_json(metrics.summarize(errors.facing_deg)),
         "maev": as_json(metrics.mean_of_known(errors.vector_deg)),
-        "by_yaw": _by_yaw(errors),
+        "interval95": as_json(
+            {
+                "mae": mean_interval(np.abs(errors.difference_deg)),
+                "geodesic": mean_interval(errors.rotation_deg),
+            }
+        ),
+        "by_yaw": _by_bin(errors, metrics.yaw_bins(errors.truth_deg[:, 0], yaw_edges_deg)),
+        "by_pitch": _by_bin(errors, metrics.angle_bins(errors.truth_deg[:, 1])),
+        "by_roll": _by_bin(errors, metrics.angle_bins(errors.truth_deg[:, 2])),
         **_aligned(errors),
         "calibration": as_json(metrics.calibration(spread_deg, errors.best_known_deg)),
     }
@@ -120,22 +147,23 @@ def _truth_rotation(truth_deg: Floats, has_roll: NDArray[np.bool_], order: Euler
     return Rotation(np.where(has_roll[:, None, None], full.matrix, facing.matrix))
 
 
-def _bias(errors: PoseErrors) -> Json:
-    means = metrics.angle_means(errors.difference_deg)
+def _bias(difference_deg: Floats) -> Json:
+    means = metrics.angle_means(difference_deg)
     json: Json = as_json({"yaw": means.yaw, "pitch": means.pitch, "roll": means.roll})
     return json
 
 
-def _by_yaw(errors: PoseErrors) -> list[Json]:
+def _by_bin(errors: PoseErrors, bins: Iterable[tuple[float, float, NDArray[np.bool_]]]) -> list[Json]:
     return [
         {
             "from_deg": low,
             "to_deg": high,
             "items": int(members.sum()),
             "mae": as_json(metrics.angle_means(np.abs(errors.difference_deg[members]))),
+            "bias": _bias(errors.difference_deg[members]),
             "geodesic": as_json(metrics.mean_of_known(errors.rotation_deg[members])),
         }
-        for low, high, members in metrics.yaw_bins(errors.truth_deg[:, 0])
+        for low, high, members in bins
     ]
 
 

@@ -60,7 +60,7 @@ def run(
         "model": _described_model(model) if protocol.needs_poses else None,
         "detector": _described_detector(detector) if protocol.needs_detector else None,
     }
-    return Outcome({**outcome.report, **names}, outcome.worst)
+    return Outcome({**outcome.report, **names}, outcome.worst, outcome.poses)
 
 
 def predict_with(estimator: Estimator, *, settle: bool = False) -> Predict:
@@ -75,8 +75,11 @@ def predict_with(estimator: Estimator, *, settle: bool = False) -> Predict:
             look(image, [box], Camera.distant(image.shape[1], image.shape[0]))[0].pose
             for image, box in zip(images, boxes, strict=True)
         ]
-        spread_deg = [np.nan if pose.spread_deg is None else pose.spread_deg for pose in poses]
-        return Prediction(Rotation(np.stack([pose.rotation.matrix for pose in poses])), np.array(spread_deg))
+        return Prediction(
+            Rotation(np.stack([pose.rotation.matrix for pose in poses])),
+            np.array([np.nan if pose.spread_deg is None else pose.spread_deg for pose in poses]),
+            np.array([np.nan if pose.face_hidden is None else pose.face_hidden for pose in poses]),
+        )
 
     return predict
 

@@ -12,7 +12,7 @@ UNKNOWN = "-"
 
 def as_markdown(report: Json) -> str:
     """A report of any protocol; unknown numbers are a dash."""
-    return {"table": _table_report, "points5": _points5_report}[report["protocol"]](report)
+    return _detector_report(report) if "by_threshold" in report else _pose_report(report)
 
 
 def save_json(path: Path, report: Json) -> None:
@@ -37,25 +37,24 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
     return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
 
 
-def _table_report(report: Json) -> str:
-    bins = [
-        (f"{one['from_deg']:g} to {one['to_deg']:g}", one["items"], *_angles(one["mae"]), one["geodesic"])
-        for one in report["by_yaw"]
-    ]
+def _pose_report(report: Json) -> str:
     angle_rows = [("MAE", *_angles(report["mae"])), ("bias", *_angles({**report["bias"], "mean": None}))]
-    angle_rows.append(("MAE, missed as errors", *_angles(report["mae_with_missed"])))
+    if "mae_with_missed" in report:
+        angle_rows.append(("MAE, missed as errors", *_angles(report["mae_with_missed"])))
     spreads = [("rotation", report["geodesic"]), ("facing direction", report["facing"])]
+    sides = {"by_yaw": "yaw from zero", "by_pitch": "pitch", "by_roll": "roll"}
     parts = [
         _head(report),
-        f"{report['items']} items ({report['excluded']} outside the protocol), {report['missed']} missed, "
-        f"{len(report['unreadable'])} unreadable; order {report['order']}; boxes {report['boxes']}",
+        _facts(report),
         markdown_table(("degrees", "yaw", "pitch", "roll", "mean"), angle_rows),
         markdown_table(
             ("error, degrees", "mean", "median", "p95"),
             [(n, s["mean"], s["median"], s["p95"]) for n, s in spreads],
         ),
-        markdown_table(("yaw from zero", "items", "yaw", "pitch", "roll", "mean", "rotation"), bins),
+        _interval_line(report),
+        *(_bin_table(heading, report[key]) for key, heading in sides.items() if report[key]),
         *_aligned_lines(report),
+        *_hidden_lines(report),
         *_calibration_lines(report),
         *_perturbed_lines(report),
         *_unreadable_lines(report),
@@ -63,7 +62,41 @@ def _table_report(report: Json) -> str:
     return "\n\n".join(parts)
 
 
-def _points5_report(report: Json) -> str:
+def _facts(report: Json) -> str:
+    outside = f" ({report['excluded']} outside the protocol)" if "excluded" in report else ""
+    return (
+        f"{report['items']} items{outside}, {report['missed']} missed, "
+        f"{len(report['unreadable'])} unreadable; order {report['order']}; boxes {report['boxes']}"
+    )
+
+
+def _bin_table(heading: str, bins: Sequence[Json]) -> str:
+    rows = [
+        (f"{one['from_deg']:g} to {one['to_deg']:g}", one["items"], *_angles(one["mae"]), one["geodesic"])
+        for one in bins
+    ]
+    return markdown_table((heading, "items", "yaw", "pitch", "roll", "mean", "rotation"), rows)
+
+
+def _interval_line(report: Json) -> str:
+    mae, geodesic = report["interval95"]["mae"], report["interval95"]["geodesic"]
+    return (
+        f"MAEV {_cell(report['maev'])}; 95 % of resampled lists: mean MAE {_cell(mae['low'])} to "
+        f"{_cell(mae['high'])}, rotation {_cell(geodesic['low'])} to {_cell(geodesic['high'])}"
+    )
+
+
+def _hidden_lines(report: Json) -> list[str]:
+    if report.get("face_hidden") is None:
+        return []
+    hidden = report["face_hidden"]
+    return [
+        f"Face hidden: {_cell(hidden['accuracy'])} right; of {hidden['hidden_items']} hidden faces "
+        f"{_cell(hidden['found'])} called hidden, of the others {_cell(hidden['false'])}"
+    ]
+
+
+def _detector_report(report: Json) -> str:
     keys = ("recall", "recall_profile", "false_per_image")
     curve = [(f"{one['threshold']:.2f}", *(one[key] for key in keys)) for one in report["by_threshold"]]
     parts = [
@@ -104,7 +137,9 @@ def _calibration_lines(report: Json) -> list[str]:
     bins = [(one["items"], one["mean_spread_deg"], one["mean_error_deg"]) for one in spread["bins"]]
     return [
         f"Stated spread {_cell(spread['mean_spread_deg'])}, error {_cell(spread['mean_error_deg'])} deg, "
-        f"rank correlation {_cell(spread['rank_correlation'])}",
+        f"rank correlation {_cell(spread['rank_correlation'])}; within one spread "
+        f"{_cell(spread['within_1_spread'])}, within two {_cell(spread['within_2_spreads'])} of the errors; "
+        f"calibration error {_cell(spread['calibration_error_deg'])} deg",
         markdown_table(("items", "stated spread", "error"), bins),
     ]
 

@@ -35,6 +35,7 @@ from headwise.evaluation.outcome import (
     Json,
     Outcome,
     Prediction,
+    ScoredPoses,
     Tools,
     WorstItem,
     as_json,
@@ -218,7 +219,8 @@ def _outcome(
     }
     if len(answers.names) > 1:
         report["perturbed"] = _perturbed(truth_deg, answers, report["mae"]["mean"])
-    return Outcome(report, _worst(items, answers, errors))
+    poses = ScoredPoses(errors, answers.spread_deg["given"][found], np.flatnonzero(found))
+    return Outcome(report, _worst(items, answers, errors), poses)
 
 
 def _perturbed(truth_deg: Floats, answers: _Answers, unmoved: float | None) -> Json:
