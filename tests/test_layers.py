@@ -6,6 +6,7 @@ from pathlib import Path
 LAYERS = (
     "cli server scale",
     "applications training evaluation deployment synthesis",
+    "annotations",
     "pipeline following overlays estimator fitting",
     "detectors runtimes trackers sources sinks weights smoothing thinning"
     " pictures picture_header video_header drawing",

@@ -15,13 +15,16 @@ from typing import Any
 from headwise.errors import MissingExtra, SettingsError
 
 EXTRA_OF_MODULE = {
+    "jinja2": "report",
     "lightning_fabric": "train",
+    "matplotlib": "report",
     "moderngl": "synth",
     "onnx": "deploy",
     "onnxscript": "train",
     "PIL": "synth",
     "pyarrow": "table",
-    "scipy": "synth",
+    "scipy": "data",
+    "tensorboardX": "train",
     "torch": "train",
 }
 """Optional packages by the name they are imported under, and the extra that installs each."""

@@ -13,6 +13,7 @@ from headwise import plugins
 from headwise.conventions import EulerOrder
 from headwise.errors import InputError, SettingsError
 from headwise.evaluation.pose_errors import mae_with_missed, pose_errors
+from headwise.evaluation.pose_scoring import BATCH_ITEMS
 from headwise.evaluation.protocols import table
 from headwise.evaluation.report import as_markdown
 from headwise.rotation import Rotation
@@ -160,7 +161,7 @@ def test_a_detection_beside_the_face_is_a_miss(tmp_path: Path) -> None:
 
 
 def test_more_items_than_a_batch_keep_their_answers(tmp_path: Path) -> None:
-    angles = [(float(i % 80), 0.0, 0.0) for i in range(table.BATCH_ITEMS * 2 + 3)]
+    angles = [(float(i % 80), 0.0, 0.0) for i in range(BATCH_ITEMS * 2 + 3)]
     assert run(write_table(tmp_path, angles), shifted(angles, pitch=3))["mae"] == {
         "yaw": 0, "pitch": 3, "roll": 0, "mean": 1,
     }  # fmt: skip

@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headwise.annotations.labels_csv import LABELS_FILE, Row, number, read_labels
 from headwise.boxes import Box
 from headwise.errors import InputError
-from headwise.evaluation.labels import Row, labels_sha256, list_sha256, number, read_labels
+from headwise.evaluation.labels import labels_sha256, list_sha256
 from headwise.evaluation.metrics import mean_of_known
 from headwise.evaluation.outcome import Detect, Floats, Json, Outcome, Tools, WorstItem, as_json
 
@@ -146,5 +147,7 @@ def _worst(items: Sequence[Item], found: Sequence[Found], threshold: float) -> t
 
 
 def _item(folder: Path, line: int, row: Row) -> Item:
-    points = [[number(folder, line, row, f"{point}_{axis}") for axis in "xy"] for point in POINTS]
+    points = [
+        [number(folder / LABELS_FILE, line, row, f"{point}_{axis}") for axis in "xy"] for point in POINTS
+    ]
     return Item(row["file"], folder / row["file"], np.array(points), row["pose_class"] in PROFILE_CLASSES)
