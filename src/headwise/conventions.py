@@ -52,8 +52,8 @@ first released network against the AFLW2000-3D labels of 171 photographs (report
 
 _c, _s = np.cos(np.radians(ART_TILT_DEG)), np.sin(np.radians(ART_TILT_DEG))
 ART_HEAD_FROM_HEAD: NDArray[np.float64] = np.array([[1.0, 0.0, 0.0], [0.0, _c, -_s], [0.0, _s, _c]])
-"""(3, 3) camera_from_head = camera_from_art_head @ ART_HEAD_FROM_HEAD: the drawn heads' upright posture is
-not exactly the zero pose of the field's labels."""
+"""(3, 3) camera_from_head = camera_from_art_head @ ART_HEAD_FROM_HEAD for the mean drawn head, whose upright
+posture is not exactly the zero pose of the field's labels. Of one person: `annotations.rendered`."""
 
 _MIRRORED_68 = (
     *range(16, -1, -1),  # jaw

@@ -44,7 +44,7 @@ def test_rotations_and_pictures_are_those_of_the_trainer(folder: Path) -> None:
     theirs = crop_shards.create(folder=folder, held_out=True)
     theirs.refresh()
     ours = shards.read_shards(folder, None)[0]
-    assert len(ours) == len(theirs) == COUNT // 2
+    assert len(ours) == len(theirs) == COUNT
     for item in range(len(ours)):
         np.testing.assert_allclose(ours.truth.matrix[item], theirs.head(item).rotation, atol=1e-9)
         np.testing.assert_array_equal(ours.picture(item), theirs.picture(item))
@@ -53,7 +53,7 @@ def test_rotations_and_pictures_are_those_of_the_trainer(folder: Path) -> None:
 def test_a_known_turn_is_the_error(folder: Path) -> None:
     turn = Rotation.from_rotvec([0, 0, np.radians(8)])
     report = shards.create().run(folder, knowing(folder, None, turn)).report
-    assert report["items"] == COUNT // 2
+    assert report["items"] == COUNT
     assert report["geodesic"] == {"mean": 8, "median": 8, "p95": 8}
     assert report["calibration"]["mean_spread_deg"] == 10
     assert "8.000" in as_markdown(report)
@@ -90,7 +90,7 @@ def test_what_is_wrong_is_said(folder: Path, tmp_path: Path) -> None:
 
 def test_a_shard_of_something_else(tmp_path: Path) -> None:
     np.savez(tmp_path / "shard-00000.npz", box=np.zeros((1, 4)))
-    with pytest.raises(InputError, match="no rotation_camera, intrinsics, face_hidden, image_offset"):
+    with pytest.raises(InputError, match="no rotation_camera, points68_m, intrinsics, face_hidden, image_offset"):
         shards.read_shards(tmp_path, 1)
 
 

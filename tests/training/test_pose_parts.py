@@ -12,14 +12,16 @@ from fake_shards import head_points, write_shard
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 
-from headwise.conventions import ART_HEAD_FROM_HEAD, FLIP_68  # noqa: E402
+from headwise.annotations.rendered import art_head_from_head  # noqa: E402
+from headwise.conventions import FLIP_68  # noqa: E402
 from headwise.errors import SettingsError  # noqa: E402
 from headwise.rotation import Rotation  # noqa: E402
 from headwise.training.head_samples import HeadSamples, turned  # noqa: E402
-from headwise.training.heads.pose import expected_error_deg, lower_triangular, rotation_from_6d  # noqa: E402
 from headwise.training.losses.geodesic import angle_between  # noqa: E402
 from headwise.training.losses.rotation_likelihood import negative_log_likelihood  # noqa: E402
+from headwise.training.rotation_forms import from_6d  # noqa: E402
 from headwise.training.settings import RunSettings, checked  # noqa: E402
+from headwise.training.spread import expected_error_deg, lower_triangular  # noqa: E402
 from headwise.training.tasks import pose  # noqa: E402
 from headwise.warp import Warp  # noqa: E402
 
@@ -36,9 +38,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> HeadSamples:
 
 def test_the_head_gives_proper_rotations_and_fits_the_numpy_twin() -> None:
     sixd = torch.randn(50, 6, dtype=torch.float64)
-    matrix = rotation_from_6d(sixd)
+    matrix = from_6d(sixd)
     np.testing.assert_allclose(matrix.numpy(), Rotation.from_6d(sixd.numpy()).matrix, atol=1e-9)
-    assert torch.isfinite(rotation_from_6d(torch.zeros(1, 6))).all()
+    assert torch.isfinite(from_6d(torch.zeros(1, 6))).all()
 
 
 @pytest.mark.parametrize("angle_deg", [0.0, 1e-4, 90.0, 179.999, 180.0])
@@ -99,9 +101,10 @@ def test_labels_move_together(data: HeadSamples) -> None:
     """The rotation label, applied to the drawn head, puts its points where the point labels are."""
     head = head_points()  # left-right symmetric, so that a mirrored head is the same head
     np.testing.assert_allclose(head[FLIP_68] * [-1, 1, 1], head)
+    head_from_art_head = art_head_from_head(head[None]).inverse().matrix[0]
     for index in range(len(data)):
         sample = data.sample(index, 80, np.random.default_rng(index))
-        art = sample["rotation"] @ ART_HEAD_FROM_HEAD.T
+        art = sample["rotation"] @ head_from_art_head
         drawn = head @ art.T
         for axis in range(2):
             match = np.corrcoef(drawn[:, axis], sample["points"][:, axis])[0, 1]

@@ -7,8 +7,8 @@ Labels are exact. Its quirks:
 - The crop is the model's own, about the labelled box, without any of the training's augmentations.
 - Angles are azimuth, elevation and tilt: yaw runs over +-180. Near elevation +-90 they say little; the
   geodesic is the number to look at.
-- Scored are the items that a training on the same folder never sees: the first half of the first shard, 800
-  at most. With `items` it is the first so many of the folder: right only for shards nobody trained on.
+- Scored are the items that a training on the same folder never sees (`annotations.rendered.held_out_items`).
+  With `items` it is the first so many of the folder: right only for shards nobody trained on.
 - "face_hidden" compares the model's probability with the label (the face looks more than 100 deg away) at
   0.5: share of all items that it gets right, of hidden faces that it calls hidden, of the others that it
   calls hidden.
@@ -25,9 +25,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headwise.annotations.rendered import held_out_items, ray_from_head
 from headwise.boxes import Box
-from headwise.camera import Camera
-from headwise.conventions import ART_HEAD_FROM_HEAD, EulerOrder
+from headwise.conventions import EulerOrder
 from headwise.errors import InputError, SettingsError
 from headwise.evaluation.labels import list_sha256
 from headwise.evaluation.metrics import mean_of_known
@@ -46,9 +46,7 @@ from headwise.evaluation.pose_errors import PoseErrors, pose_scores, rotation_er
 from headwise.rotation import Rotation
 
 ORDER = EulerOrder.AZIMUTH
-LABELS = ("rotation_camera", "intrinsics", "box", "face_hidden", "image_offset")
-HELD_OUT = 800
-"""Most items of the first shard that no training sees (docs/training.md)."""
+LABELS = ("rotation_camera", "points68_m", "intrinsics", "box", "face_hidden", "image_offset")
 YAW_BIN_EDGES_DEG = (0.0, 30.0, 60.0, 90.0, 120.0, 150.0, 180.0)
 HIDDEN_THRESHOLD = 0.5
 BATCH_ITEMS = 32
@@ -135,8 +133,12 @@ def read_shards(folder: Path, items: int | None) -> list[Shard]:
     if not paths:
         raise InputError(f"{folder}: no shards; `headwise synthesize crops` writes shard-00000.npz, ...")
     if items is None:
-        first = read_shard(paths[0])
-        return [first.first(min(HELD_OUT, len(first) // 2))]
+        kept = []
+        for number, path in enumerate(paths):
+            if held_out_items(number, 2, len(paths)):
+                shard = read_shard(path)
+                kept.append(shard.first(len(held_out_items(number, len(shard), len(paths)))))
+        return kept
     shards: list[Shard] = []
     left = items
     for path in paths:
@@ -161,21 +163,11 @@ def read_shard(path: Path) -> Shard:
     boxes = tuple(Box(*box) for box in labels["box"].tolist())
     return Shard(
         path,
-        ray_from_head(labels["rotation_camera"], labels["intrinsics"], boxes),
+        ray_from_head(labels["rotation_camera"], labels["points68_m"], labels["intrinsics"], labels["box"]),
         boxes,
         labels["face_hidden"].astype(bool),
         labels["image_offset"],
     )
-
-
-def ray_from_head(camera_from_art_head: Floats, intrinsics: Floats, boxes: Sequence[Box]) -> Rotation:
-    """Rotations (n) relative to the ray through each box's centre."""
-    camera_from_head = Rotation.project(camera_from_art_head.astype(np.float64) @ ART_HEAD_FROM_HEAD)
-    camera_from_ray = [
-        Camera(fx, fy, cx, cy, 1, 1).camera_from_ray(box.center).matrix  # a ray needs no picture size
-        for (fx, fy, cx, cy), box in zip(intrinsics.tolist(), boxes, strict=True)
-    ]
-    return Rotation(np.stack(camera_from_ray)).inverse() @ camera_from_head
 
 
 def hidden_scores(probability: Floats, hidden: NDArray[np.bool_]) -> Json | None:

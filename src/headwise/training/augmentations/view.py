@@ -11,6 +11,8 @@ from headwise.boxes import Box
 from headwise.crops import CropRule
 from headwise.warp import Warp
 
+FRONT = (7, 8, 9, *range(17, 68))  # of the 68 points: all but the jaw's sides
+
 
 @dataclass(frozen=True)
 class ViewPolicy:
@@ -23,6 +25,7 @@ class ViewPolicy:
     scale_jitter: float
     shift_jitter: float
     wild: float
+    front: float
 
     def draw(
         self, points_px: NDArray[np.float64], width_px: int, size_px: int, rng: np.random.Generator
@@ -35,7 +38,8 @@ class ViewPolicy:
         if rng.random() < self.turn:
             turn_deg = float(np.clip(rng.normal(0, self.turn_deg / 2), -self.turn_deg, self.turn_deg))
             warp = Warp.turning(turn_deg, about=(width_px / 2, width_px / 2)) @ warp
-        box = self._jittered(Box.from_points(warp.points(points_px)), rng)
+        framed = points_px[list(FRONT)] if self.front and rng.random() < self.front else points_px
+        box = self._jittered(Box.from_points(warp.points(framed)), rng)
         return CropRule(self.crop_scale, size_px).warp(box) @ warp
 
     def _jittered(self, box: Box, rng: np.random.Generator) -> Box:
@@ -57,11 +61,15 @@ def create(
     scale_jitter: float = 0.25,
     shift_jitter: float = 0.15,
     wild: float = 0.1,
+    front: float = 0.0,
 ) -> ViewPolicy:
-    """turn_deg is the largest picture rotation (two standard deviations); wild doubles the box jitter."""
-    return ViewPolicy(crop_scale, mirror, turn, turn_deg, scale_jitter, shift_jitter, wild)
+    """turn_deg is the largest picture rotation (two standard deviations); wild doubles the box jitter.
+
+    front is the chance of a box about brows, eyes, nose, mouth and chin alone, as some detectors draw it.
+    """
+    return ViewPolicy(crop_scale, mirror, turn, turn_deg, scale_jitter, shift_jitter, wild, front)
 
 
 def exact(*, crop_scale: float = 1.2) -> ViewPolicy:
     """The crop rule alone."""
-    return ViewPolicy(crop_scale, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    return ViewPolicy(crop_scale, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
