@@ -90,7 +90,7 @@ def test_what_is_wrong_is_said(folder: Path, tmp_path: Path) -> None:
 
 def test_a_shard_of_something_else(tmp_path: Path) -> None:
     np.savez(tmp_path / "shard-00000.npz", box=np.zeros((1, 4)))
-    with pytest.raises(InputError, match="no rotation_camera, points68_m, intrinsics, face_hidden, image_offset"):
+    with pytest.raises(InputError, match="no rotation_camera, points68_m, intrinsics, face_hidden"):
         shards.read_shards(tmp_path, 1)
 
 

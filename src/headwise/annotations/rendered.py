@@ -28,7 +28,7 @@ HELD_OUT_SHARDS = 25
 
 
 def held_out_items(shard: int, items: int, shards: int) -> range:
-    """Items of shard number `shard` (of `shards`) that are never trained on; of a lone shard the first half."""
+    """Items of shard number `shard` of `shards` that nobody trains on; of a lone shard the first half."""
     if shards == 1:
         return range(items // 2)
     return range(items if shard % HELD_OUT_SHARDS == 0 else 0)
@@ -63,7 +63,7 @@ def ray_from_head(
         points_art_m
     )
     camera_from_ray = [
-        Camera(*values, 1, 1).camera_from_ray(Box(*box).center).matrix  # a ray needs no picture size
-        for values, box in zip(intrinsics.tolist(), boxes.tolist(), strict=True)
+        Camera(fx, fy, cx, cy, 1, 1).camera_from_ray(Box(*box).center).matrix  # a ray needs no picture size
+        for (fx, fy, cx, cy), box in zip(intrinsics.tolist(), boxes.tolist(), strict=True)
     ]
     return Rotation(np.stack(camera_from_ray)).inverse() @ camera_from_head
