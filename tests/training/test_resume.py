@@ -76,8 +76,7 @@ def test_resuming_gives_the_numbers_of_a_run_that_was_never_stopped(shards: Path
     assert continued.position.samples == 32
     (shards / "shard-00002.npz").unlink()
     continued.train()
-    assert continued.position == whole.position.__class__(
-        **{**vars(whole.position), "seconds": continued.position.seconds}
-    )
+    for name in ("samples", "round", "round_samples", "shards"):
+        assert getattr(continued.position, name) == getattr(whole.position, name)
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(continued)[name]), name

@@ -35,11 +35,21 @@ class Format(StrEnum):
     INT8 = "int8"
 
 
+class Weights(StrEnum):
+    """Which checkpoint of a run."""
+
+    LAST = "last"
+    BEST = "best"
+
+
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of a run of `headwise train`.")],
     data: Annotated[Path, typer.Option(help="The run's shards: inputs for the checks and for calibration.")],
     out: Annotated[Path, typer.Option(help="The model file to write.")],
     to: Annotated[Format, typer.Option(help="float32, float16 weights, or int8 convolutions.")] = Format.ONNX,
+    checkpoint: Annotated[
+        Weights, typer.Option(help="The run's last weights, or those of its best validation.")
+    ] = Weights.LAST,
     scores: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Measured numbers for the card, by benchmark.")
     ] = None,
@@ -65,7 +75,7 @@ def command(
     from headwise.model_card import write_card
     from headwise.training.trained import inputs, read_run
 
-    trained = read_run(run)
+    trained = read_run(run, best=checkpoint is Weights.BEST)
     ready, kind = trained.deployable, trained.settings.task["name"]
     threshold = threshold_of(trained, set_threshold) if kind == "detector" else None
     measured = {"held_out_renders": trained.scores, **read_scores(scores)}

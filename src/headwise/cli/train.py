@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from headwise.cli import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
-    from headwise.training.loop import Run
+    from headwise.training.loop import Report, Run
 
 LOG_WIDTH = 400  # of lines that go to a file
 
@@ -27,23 +27,29 @@ LOG_WIDTH = 400  # of lines that go to a file
 def command(
     config: Annotated[Path, typer.Argument(help="The run's settings, such as configs/pose.toml.")],
     data: Annotated[Path, typer.Option(help="Folder of shards from `headwise synthesize`.")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log.csv and worst.png.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints, log.csv and pictures.")],
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: --set optim.lr=3e-4. May repeat.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Continue from the checkpoint in --out.")] = False,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine, one a device: the setting devices.")
+    ] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Machines: the setting nodes.")] = None,
 ) -> None:
     """Train a network. Ctrl-C ends it after the step with a checkpoint (exit code 130); --resume goes on."""
     from headwise import plugins
     from headwise.errors import OutputError
-    from headwise.training.loop import CHECKPOINT, Report, Run
+    from headwise.training.loop import CHECKPOINT, Run
     from headwise.training.settings import read_settings
 
     console = Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH)
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(show_path=False, console=console)]
     )
-    settings = read_settings(config, tuple(changes or ()))
+    given = {"devices": devices, "nodes": nodes}
+    counts = [f"{name}={count}" for name, count in given.items() if count is not None]
+    settings = read_settings(config, (*(changes or ()), *counts))
     if (out / CHECKPOINT).exists() and not resume:
         raise OutputError(f"{out} already holds a run; continue it with --resume or name another folder")
     out.mkdir(parents=True, exist_ok=True)
@@ -51,8 +57,21 @@ def command(
     run = Run(settings, task, data, out)
     if resume:
         run.resume()
+    with stopped_by_signals(run) as signals:
+        if run.leads:
+            train_and_show(run, console)
+        else:
+            logging.getLogger().setLevel(logging.WARNING)
+            run.train()
+    if signals and run.leads:  # the others end well, or the first would be ended with them
+        console.print(f"stopped; `--resume` continues from {out / CHECKPOINT}")
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def train_and_show(run: Run, console: Console) -> None:
+    """Train under a progress bar."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with stopped_by_signals(run) as signals, Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console) as bar:
         shown = bar.add_task("starting", total=1.0)
 
         def tell(report: Report) -> None:
@@ -61,9 +80,6 @@ def command(
             bar.update(shown, completed=report.progress, description=text)
 
         run.train(tell)
-    if signals:
-        console.print(f"stopped; `--resume` continues from {out / CHECKPOINT}")
-        raise typer.Exit(EXIT_INTERRUPTED)
 
 
 @contextmanager

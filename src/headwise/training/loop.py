@@ -13,33 +13,40 @@ is the TOML table `[task]` without its `name` (validate it with `settings.checke
                               schedule (for losses that ramp in)
     validate(network, batches)
                               `Validation`: scores (a dict, logged), the name of the score that ranks
-                              checkpoints (smaller is better) and pictures of the worst samples
+                              checkpoints (smaller is better) and pictures of the worst samples; network and
+                              batches are on the device of the training
     deployable(network)       `Deployable`: the module with the inputs and outputs of the model file
 
-The loop owns the rest: order of samples, workers, optimiser, schedule, weight average, checkpoints, log.
+The loop owns the rest: order of samples, workers, devices, optimiser, schedule, weight average, checkpoints,
+log.
 
 Randomness: sample number k of a run always gets the generator seeded by (seed, k), whoever draws it. A run is
 a chain of rounds; a round goes once through the shards that were there when it began, in an order seeded by
 (seed, round). The checkpoint holds the shard names and the place in the round, so that resuming continues
-with exactly the sample that would have come next.
+with exactly the sample that would have come next. torch's own generator is seeded anew for each step.
 
 Schedule: progress = max(samples / schedule.samples, minutes / schedule.max_minutes), so the learning rate
 always falls to zero before the deadline. Input sizes (`schedule.stages`) follow the same progress. Time used
 before an interruption counts.
+
+Devices: each has its process, which takes its share of every batch; gradients are averaged, so that the
+samples of a step are the same for any number of devices. Before each step all agree on the clock and on
+whether to go on. The first one alone validates and writes.
+
+Data that learn from the network (`LearningData`) look at the averaged one before each round but the first.
 """
 
 from __future__ import annotations
 
-import csv
 import logging
-import math
+import os
 import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -49,8 +56,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from headwise.errors import InputError, SettingsError
 from headwise.training.average import WeightAverage
-from headwise.training.checkpoint import load_checkpoint, save_checkpoint
+from headwise.training.checkpoint import load_checkpoint, save_checkpoint, start_from
+from headwise.training.journal import BATCH_TILES, Journal
+from headwise.training.mining import LossHistory
+from headwise.training.schedule import input_size_px, learning_rate
 from headwise.training.settings import RunSettings
 
 Batch = dict[str, Tensor]
@@ -59,10 +70,9 @@ Sample = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT = "last.ckpt"
-LOG = "log.csv"
+CHECKPOINT, BEST = "last.ckpt", "best.ckpt"
 VALIDATION_SEED = 0
-FINE_TUNED_SPEED = 0.98  # weight of the past in the shown running means
+MEANS_MEMORY = 0.98  # weight of the past in the shown running means
 
 
 class TrainingData(Protocol):
@@ -81,6 +91,21 @@ class TrainingData(Protocol):
     def sample(self, index: int, size_px: int, rng: np.random.Generator) -> Sample:
         """Sample `index`, augmented as `rng` decides, at input size `size_px`."""
         ...
+
+
+@runtime_checkable
+class LearningData(Protocol):
+    """Training data that look at what the network gets wrong. What they keep is part of the checkpoint."""
+
+    def study(self, network: nn.Module, rng: np.random.Generator) -> None:
+        """Before each round but the first, with the averaged network in eval mode, on its device."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and texts."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -186,23 +211,45 @@ class Position:
     round: int = 0
     round_samples: int = 0
     shards: tuple[str, ...] = ()
+    best_score: float | None = None
+    checks_without_gain: int = 0
 
 
 class Run:
-    """One training run in a folder: `train()` until the schedule ends or `stop()` says so."""
+    """One training run in a folder: `train()` until the schedule ends or `stop()` says so.
+
+    With several devices the program is started again for each further one, with the same arguments, and gets
+    here as well; `leads` is true in the first alone.
+    """
 
     def __init__(self, settings: RunSettings, task: Task, data_folder: Path, folder: Path) -> None:
         self.settings = settings
         self.task = task
         self.folder = folder
         self.position = Position()
-        self._stopped = False
+        self._stopped = False  # this process was told to stop
+        self._ending = False  # all processes know that one was
         self._began_s = 0.0
+        if settings.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True)
+            torch.backends.cudnn.benchmark = False
+        self.fabric = Fabric(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="ddp" if settings.devices * settings.nodes > 1 else "auto",
+            precision=settings.precision,
+        )
+        self.fabric.launch()
         torch.set_num_threads(settings.loader.threads)
         cv2.setNumThreads(0)
-        self.fabric = Fabric(accelerator=settings.accelerator, devices=1, precision=settings.precision)
         self.fabric.seed_everything(settings.seed, verbose=False)
         network = task.network()
+        if settings.start_from:
+            taken = start_from(Path(settings.start_from), network)
+            if self.leads:
+                log.info("%s", taken)
         if settings.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = torch.optim.AdamW(
@@ -215,21 +262,28 @@ class Run:
         self.average = WeightAverage(self.network.module, settings.optim.average_decay)
         self.data = task.data(data_folder, held_out=False)
         self.held_out = task.data(data_folder, held_out=True)
-
-    def stop(self) -> None:
-        """Finish the step under way, write a checkpoint, return from `train`."""
-        self._stopped = True
+        self.history = LossHistory(settings.mining) if settings.mining.share else None
+        self.journal = Journal(folder, tensorboard=settings.log.tensorboard) if self.leads else None
 
     @property
-    def seconds(self) -> float:
-        return self.position.seconds + (time.monotonic() - self._began_s if self._began_s else 0.0)
+    def leads(self) -> bool:
+        """True in the process that writes files and shows progress."""
+        return bool(self.fabric.is_global_zero)
+
+    def stop(self) -> None:
+        """Finish the step under way, write a checkpoint, return from `train`; on all devices."""
+        self._stopped = True
 
     @property
     def progress(self) -> float:
         """0 at the start, 1 at the end, whichever of samples and minutes is further on."""
+        return self._progress_at(self.position.samples)
+
+    def _progress_at(self, samples: int) -> float:
         schedule = self.settings.schedule
-        by_samples = self.position.samples / schedule.samples
-        by_time = self.seconds / 60 / schedule.max_minutes if schedule.max_minutes else 0.0
+        by_samples = samples / schedule.samples
+        minutes = self.position.seconds / 60
+        by_time = minutes / schedule.max_minutes if schedule.max_minutes else 0.0
         return min(1.0, max(by_samples, by_time))
 
     def resume(self) -> bool:
@@ -243,101 +297,146 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.position = Position(**state["position"])
         self.data.refresh(self.position.shards or None)
-        torch.set_rng_state(state["torch_rng"])
+        if self.history is not None and "mining" in state:
+            self.history.load_state_dict(state["mining"])
+        if isinstance(self.data, LearningData) and "data" in state:
+            self.data.load_state_dict(state["data"])
         return True
 
-    def save(self) -> Path:
+    def save(self, name: str = CHECKPOINT) -> None:
         """Everything needed to continue exactly, written atomically."""
-        position = Position(**vars(self.position))
-        position.seconds = self.seconds
-        return save_checkpoint(
-            self.folder / CHECKPOINT,
-            {
-                "settings": self.settings.model_dump(mode="json"),
-                "network": self.network.module.state_dict(),
-                "average": self.average.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "position": vars(position),
-                "torch_rng": torch.get_rng_state(),
-            },
-        )
+        if not self.leads:
+            return
+        state = {
+            "settings": self.settings.model_dump(mode="json"),
+            "network": self.network.module.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "position": vars(self.position),
+        }
+        if self.history is not None:
+            state["mining"] = self.history.state_dict()
+        if isinstance(self.data, LearningData):
+            state["data"] = self.data.state_dict()
+        save_checkpoint(self.folder / name, state)
 
     def train(self, tell: Callable[[Report], None] | None = None) -> None:
         """Rounds until the schedule ends; `tell` hears of every tenth step."""
-        self._began_s = time.monotonic()
-        saved_s = checked_s = told_s = self.seconds
+        self._began_s = time.monotonic() - self.position.seconds
+        self._agree()
+        due = Due(self.position.seconds)
+        settings = self.settings.log
         means: dict[str, float] = {}
         self.network.train()
         with closing(self._batches()) as batches:
             for size_px, batch in batches:
+                self._show(batch)
                 for name, value in self._step(batch).items():
-                    means[name] = FINE_TUNED_SPEED * means.get(name, value) + (1 - FINE_TUNED_SPEED) * value
+                    means[name] = MEANS_MEMORY * means.get(name, value) + (1 - MEANS_MEMORY) * value
+                now_s = self.position.seconds
                 if tell is not None and self.position.samples // self.settings.schedule.batch % 10 == 0:
-                    speed = self.position.samples / max(self.seconds, 1e-3)
+                    speed = self.position.samples / max(now_s, 1e-3)
                     tell(Report(self.position.samples, self.progress, speed, dict(means), size_px))
-                if self.seconds - told_s > 60 * self.settings.log.loss_minutes:
-                    log.info("%s", self._line(means, size_px))
-                    told_s = self.seconds
-                if self.seconds - saved_s > 60 * self.settings.log.checkpoint_minutes:
+                if self.journal is not None and due("losses", settings.loss_minutes, now_s):
+                    self.journal.line(self._line(means, size_px), self.position.samples, means)
+                if due("checkpoint", settings.checkpoint_minutes, now_s):
                     self.save()
-                    saved_s = self.seconds
-                if self.seconds - checked_s > 60 * self.settings.log.validate_minutes:
+                if due("validation", settings.validate_minutes, now_s):
                     self.check(means, size_px)
-                    checked_s = self.seconds
+                    self._lose_patience()
         self.save()  # before the check: who stops us twice still finds this step
         self.check(means, self.settings.schedule.stages[-1].size_px)
-        self.position.seconds, self._began_s = self.seconds, 0.0
+        if self.journal is not None:
+            self.journal.close()
+        self.fabric.barrier()
+
+    def _agree(self) -> None:
+        """One clock, the first device's, and one will: all stop when one was told to."""
+        seconds, stop = time.monotonic() - self._began_s, self._stopped
+        if self.fabric.world_size > 1:
+            mine = [round(seconds * 1000) if self.leads else 0, int(stop)]
+            told = self.fabric.all_reduce(torch.tensor(mine, device=self.fabric.device), reduce_op="sum")
+            seconds, stop = told[0].item() / 1000, bool(told[1].item())
+        self.position.seconds, self._ending = seconds, stop
 
     def _line(self, means: dict[str, float], size_px: int) -> str:
         """Where the run stands, in one line of a log."""
         losses = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-        speed = self.position.samples / max(self.seconds, 1e-3)
+        position = self.position
         return (
-            f"{self.position.samples} samples, {self.seconds / 60:.1f} min, {self.progress:.1%}, "
-            f"{speed:.0f}/s, {size_px} px: {losses}"
+            f"{position.samples} samples, {position.seconds / 60:.1f} min, {self.progress:.1%}, "
+            f"{position.samples / max(position.seconds, 1e-3):.0f}/s, {size_px} px: {losses}"
         )
 
     def _batches(self) -> Generator[tuple[int, Batch], None, None]:
-        """Batches with their input size, round after round; `position` keeps step with what was yielded."""
-        while self.progress < 1 and not self._stopped:
-            position = self.position
-            if position.round_samples == 0:
-                position.shards = self.data.refresh()
-            batches = loader(self.data, self.settings.seed, self._requests(), self.settings.loader.workers)
-            for batch in batches:
+        """This device's share of batch after batch, with the input size, round after round.
+
+        `position` keeps step with what was yielded.
+        """
+        position = self.position
+        while self.progress < 1 and not self._ending:
+            order = self._order() if position.round_samples else self._begin_round()
+            requests, workers = self._requests(order), self.settings.loader.workers
+            for batch in loader(self.data, self.settings.seed, requests, workers):
                 first = next(iter(batch.values()))
-                position.samples += len(first)
-                position.round_samples += len(first)
+                position.samples += len(first) * self.fabric.world_size
+                position.round_samples += len(first) * self.fabric.world_size
                 yield first.shape[1], {k: self.fabric.to_device(v) for k, v in batch.items()}
-                if self.progress >= 1 or self._stopped:
+                self._agree()
+                if self.progress >= 1 or self._ending:
                     return
             position.round += 1
             position.round_samples = 0
 
-    def _requests(self) -> Iterator[list[Request]]:
-        """What is left of this round, in its seeded order, at the input size of the moment."""
-        order = self.data.order(np.random.default_rng((self.settings.seed, 1, self.position.round)))
-        batch = min(self.settings.schedule.batch, len(order))
-        number = self.position.samples
-        start = self.position.round_samples
-        for i in range(start, len(order) - batch + 1, batch):
-            size_px = self._size_px()
-            yield [(int(k), number + i - start + j, size_px) for j, k in enumerate(order[i : i + batch])]
+    def _begin_round(self) -> NDArray[np.int64]:
+        """The shards there are by now, and an order for them."""
+        self.position.shards = self.data.refresh()
+        if isinstance(self.data, LearningData) and self.position.round:
+            self._let_learn(self.data)
+        if self.history is None:
+            return self._order()
+        rng = self._round_rng()
+        plain = self.data.order(rng)
+        return self.history.begin_round(plain, len(self.data), self.position.shards, rng)
 
-    def _size_px(self) -> int:
-        """Input size of the stage that progress is in."""
-        done = 0.0
-        for stage in self.settings.schedule.stages:
-            done += stage.share
-            if self.progress < done:
-                return stage.size_px
-        return self.settings.schedule.stages[-1].size_px
+    def _order(self) -> NDArray[np.int64]:
+        """Of the round under way."""
+        return self.data.order(self._round_rng()) if self.history is None else self.history.order
+
+    def _round_rng(self) -> np.random.Generator:
+        return np.random.default_rng((self.settings.seed, 1, self.position.round))
+
+    def _let_learn(self, data: LearningData) -> None:
+        """On the first device; the others are told what it learned."""
+        if self.leads:
+            network = self.average.network.eval()
+            with torch.no_grad():
+                data.study(network, np.random.default_rng((self.settings.seed, 3, self.position.round)))
+        if self.fabric.world_size > 1:
+            data.load_state_dict(self.fabric.broadcast(data.state_dict()))
+
+    def _requests(self, order: NDArray[np.int64]) -> Iterator[list[Request]]:
+        """This device's share of what is left of the round; each batch at the input size of its place."""
+        devices = self.fabric.world_size
+        batch = min(self.settings.schedule.batch, len(order) // devices * devices)
+        if not batch:
+            raise InputError(f"{len(order)} training samples are too few for {devices} devices")
+        start, number = self.position.round_samples, self.position.samples
+        for i in range(start, len(order) - batch + 1, batch):
+            size_px = input_size_px(self._progress_at(number + i - start), self.settings.schedule)
+            places = range(i + self.fabric.global_rank, i + batch, devices)
+            yield [(int(order[place]), number + place - start, size_px) for place in places]
 
     def _step(self, batch: Batch) -> dict[str, float]:
         lr = learning_rate(self.progress, self.settings)
         for group in self.optimiser.param_groups:
             group["lr"] = lr
-        parts = {k: v.mean() for k, v in self.task.losses(self.network, batch, self.progress).items()}
+        seed = np.random.SeedSequence((self.settings.seed, 2, self.position.samples, self.fabric.global_rank))
+        torch.manual_seed(int(seed.generate_state(1)[0]))
+        given = self.task.losses(self.network, batch, self.progress)
+        if self.history is not None:
+            self._remember(self.history, batch["index"], given)
+        parts = {name: part.mean() for name, part in given.items()}
         total = torch.stack(list(parts.values())).sum()
         self.optimiser.zero_grad()
         self.fabric.backward(total)
@@ -354,35 +453,83 @@ class Run:
             log.warning("step skipped at sample %d: the gradient is not finite", self.position.samples)
         return values
 
-    def check(self, means: dict[str, float], size_px: int) -> Validation:
-        """Score the averaged weights on held-out samples at `size_px`; append to log.csv, draw the worst."""
+    def _remember(self, history: LossHistory, indices: Tensor, parts: dict[str, Tensor]) -> None:
+        """The losses of the samples of all devices."""
+        each = [part.detach().float() for part in parts.values() if part.ndim]
+        if not each:
+            raise SettingsError("[mining] needs losses per sample, and this task's are means; set share = 0")
+        shared: Any = self.fabric.all_gather({"indices": indices, "losses": torch.stack(each).sum(0)})
+        every = {name: value.flatten().cpu().numpy() for name, value in shared.items()}
+        history.remember(every["indices"], every["losses"])
+
+    def check(self, means: dict[str, float], size_px: int) -> None:
+        """Score the averaged weights on held-out samples at `size_px`; log them, keep the best weights."""
+        if self.journal is None:
+            return
         network = self.average.network
         network.eval()
         with torch.no_grad():
             result = self.task.validate(network, self._held_out_batches(size_px))
         row = {
             "samples": self.position.samples,
-            "minutes": round(self.seconds / 60, 2),
+            "minutes": round(self.position.seconds / 60, 2),
             "size_px": size_px,
             "lr": learning_rate(self.progress, self.settings),
             **{f"train_{name}": value for name, value in means.items()},
             **result.scores,
+            "ranking": result.ranking,
         }
-        append_row(self.folder / LOG, row)
+        self.journal.row(row)
         if result.worst:
-            draw_sheet(self.folder / "worst.png", result.worst)
-        log.info("%s", ", ".join(f"{k} {v:.4g}" for k, v in row.items()))
-        return result
+            self.journal.pictures("worst", result.worst, self.position.samples)
+        self._keep_best(result.scores[result.ranking])
+
+    def _keep_best(self, score: float) -> None:
+        best = self.position.best_score
+        if best is None or score < best:
+            self.position.best_score, self.position.checks_without_gain = score, 0
+            self.save(BEST)
+            self.save()  # so that a run that is continued knows the best score
+        else:
+            self.position.checks_without_gain += 1
+
+    def _lose_patience(self) -> None:
+        patience = self.settings.log.patience
+        if patience and self.position.checks_without_gain >= patience:
+            log.info("no gain in %d validations: the run ends", self.position.checks_without_gain)
+            self.stop()
+
+    def _show(self, batch: Batch) -> None:
+        """The first batch of a run as the network sees it."""
+        if self.journal is None or (self.folder / "batch.png").exists():
+            return
+        pictures = next(value for value in batch.values() if value.dtype == torch.uint8)
+        self.journal.pictures("batch", list(pictures[:BATCH_TILES].cpu().numpy()), self.position.samples)
 
     def _held_out_batches(self, size_px: int) -> Iterable[Batch]:
-        """The first held-out samples, augmented the same way each time."""
+        """The first held-out samples, augmented the same way each time, on the network's device."""
         self.held_out.refresh()
         count = min(self.settings.log.validation_samples, len(self.held_out))
         batch = self.settings.schedule.batch
         requests = [
             [(k, k, size_px) for k in range(i, min(i + batch, count))] for i in range(0, count, batch)
         ]
-        return loader(self.held_out, VALIDATION_SEED, requests, 0)
+        for given in loader(self.held_out, VALIDATION_SEED, requests, 0):
+            yield {name: self.fabric.to_device(value) for name, value in given.items()}
+
+
+class Due:
+    """Tells when something that happens every so many minutes is due again."""
+
+    def __init__(self, began_s: float) -> None:
+        self._began_s = began_s
+        self._last_s: dict[str, float] = {}
+
+    def __call__(self, what: str, minutes: float, now_s: float) -> bool:
+        due = now_s - self._last_s.get(what, self._began_s) > 60 * minutes
+        if due:
+            self._last_s[what] = now_s
+        return due
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -390,32 +537,3 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
     decayed = [p for p in network.parameters() if p.ndim > 1]
     free = [p for p in network.parameters() if p.ndim <= 1]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-
-
-def learning_rate(progress: float, settings: RunSettings) -> float:
-    """Linear warm-up, then half a cosine down to zero at progress 1."""
-    warm = settings.optim.warmup_share
-    if progress < warm:
-        return settings.optim.lr * (0.04 + 0.96 * progress / warm)
-    return settings.optim.lr * 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
-
-
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """One more line of a CSV file; the first one brings the header."""
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row), extrasaction="ignore")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def draw_sheet(path: Path, tiles: list[NDArray[np.uint8]], columns: int = 8) -> None:
-    """Equal RGB tiles side by side into one PNG."""
-    height, width = tiles[0].shape[:2]
-    rows = -(-len(tiles) // columns)
-    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
-    for i, tile in enumerate(tiles):
-        y, x = i // columns * height, i % columns * width
-        sheet[y : y + height, x : x + width] = tile
-    cv2.imwrite(str(path), sheet[..., ::-1])

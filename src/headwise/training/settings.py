@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from headwise.errors import InputError, SettingsError
 
@@ -35,9 +35,12 @@ class Schedule(Settings):
 
 
 class Optim(Settings):
-    """AdamW with warm-up and cosine."""
+    """AdamW; the learning rate warms up to `lr` and then follows `curve`."""
 
     lr: float = Field(default=2e-3, gt=0)
+    curve: Literal["cosine", "linear", "step", "constant"] = "cosine"
+    steps: tuple[float, ...] = Field(default=(0.6, 0.85), description="progress, 0..1, at which `step` falls")
+    step_factor: float = Field(default=0.1, gt=0, le=1)
     beta2: float = Field(default=0.99, gt=0, lt=1)
     weight_decay: float = Field(default=0.02, ge=0)
     warmup_share: float = Field(default=0.04, ge=0, lt=1)
@@ -52,6 +55,14 @@ class Loader(Settings):
     workers: int = Field(default=1, ge=0)
 
 
+class Mining(Settings):
+    """Hard examples: a share of each round is drawn in proportion to the losses of the rounds before."""
+
+    share: float = Field(default=0.0, ge=0, lt=1, description="0: off")
+    cap_quantile: float = Field(default=0.95, gt=0, le=1, description="harder ones count as this one")
+    memory: float = Field(default=0.9, ge=0, lt=1, description="weight of the past in a sample's mean loss")
+
+
 class Log(Settings):
     """How often, in minutes, and how much."""
 
@@ -59,6 +70,8 @@ class Log(Settings):
     checkpoint_minutes: float = Field(default=3.0, gt=0)
     validate_minutes: float = Field(default=6.0, gt=0)
     validation_samples: int = Field(default=1000, ge=1)
+    patience: int = Field(default=0, ge=0, description="validations without gain that end the run; 0: never")
+    tensorboard: bool = False
 
 
 class CardSource(Settings):
@@ -85,14 +98,33 @@ class RunSettings(Settings):
     name: str
     task: dict[str, Any]
     seed: int = Field(default=1, ge=0)
+    start_from: str = Field(default="", description="checkpoint of another run whose weights to begin with")
+    deterministic: bool = False
     accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
+    devices: int = Field(default=1, ge=1, description="of each node")
+    nodes: int = Field(default=1, ge=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: bool = True
     schedule: Schedule = Schedule()
     optim: Optim = Optim()
     loader: Loader = Loader()
+    mining: Mining = Mining()
     log: Log = Log()
     card: Card = Card()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.schedule.batch % (self.devices * self.nodes):
+            raise SettingsError(
+                f"schedule.batch must be a multiple of devices x nodes, got {self.schedule.batch} "
+                f"for {self.devices} x {self.nodes}"
+            )
+        if self.deterministic and self.schedule.max_minutes:
+            raise SettingsError(
+                f"a deterministic run cannot follow the clock: schedule.max_minutes must be 0, "
+                f"got {self.schedule.max_minutes:g}; set schedule.samples"
+            )
+        return self
 
     @property
     def task_options(self) -> dict[str, Any]:

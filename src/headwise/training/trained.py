@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from headwise import plugins
 from headwise.errors import InputError
 from headwise.training.checkpoint import load_checkpoint
-from headwise.training.loop import CHECKPOINT, LOG, Deployable, Task
+from headwise.training.journal import TABLE
+from headwise.training.loop import BEST, CHECKPOINT, Deployable, Task
 from headwise.training.settings import RunSettings, checked
 
-OWN_COLUMNS = ("samples", "minutes", "size_px", "lr")  # of the log, beside the task's scores
+OWN_COLUMNS = ("samples", "minutes", "size_px", "lr", "ranking")  # of the log, beside the task's scores
 TRAINING_PREFIX = "train_"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """`scores`: the last held-out scores by name, empty if the run was never validated."""
+    """`scores`: held-out scores of these weights by name, empty if they were never validated."""
 
     settings: RunSettings
     task: Task
@@ -30,25 +31,27 @@ class Trained:
     scores: dict[str, float]
 
 
-def read_run(folder: Path) -> Trained:
-    """InputError if the folder holds no checkpoint."""
-    state = load_checkpoint(folder / CHECKPOINT)
+def read_run(folder: Path, *, best: bool = False) -> Trained:
+    """The run's last weights, or the best of its validations; InputError if it has no such checkpoint."""
+    state = load_checkpoint(folder / (BEST if best else CHECKPOINT))
     settings = checked(RunSettings, state["settings"])
     task: Task = plugins.find("training.tasks", settings.task["name"])(settings.task_options)
     network = task.network()
     network.load_state_dict(state["average"]["network"])
-    return Trained(
-        settings, task, task.deployable(network.eval()), state["position"]["samples"], last_scores(folder)
-    )
+    samples = state["position"]["samples"]
+    scores = scores_in(folder / TABLE, samples if best else None)
+    return Trained(settings, task, task.deployable(network.eval()), samples, scores)
 
 
-def last_scores(folder: Path) -> dict[str, float]:
-    """The last line of the log, without what belongs to the schedule or to the training samples."""
-    path = folder / LOG
+def scores_in(path: Path, samples: int | None = None) -> dict[str, float]:
+    """Of the last validation in a log, or of the last one after so many samples.
+
+    Without what belongs to the schedule or to the training samples.
+    """
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if samples is None or int(row["samples"]) == samples]
     return {
         name: float(value)
         for name, value in (rows[-1] if rows else {}).items()
