@@ -31,12 +31,12 @@ SINGULAR = (
 class Estimate:
     """What the pose network says of one head.
 
-    ``keypoints``: (68, 2) picture pixels; ``visibility``: (68,) 0..1.
+    ``keypoints``: (68, 2) picture pixels; ``visibility``: (68,) 0..1; both None: the network has no points.
     """
 
     pose: HeadPose
-    keypoints: NDArray[np.float64]
-    visibility: NDArray[np.float64]
+    keypoints: NDArray[np.float64] | None
+    visibility: NDArray[np.float64] | None
 
 
 class Estimator:
@@ -70,25 +70,29 @@ class Estimator:
 
     def _batch(self, image: NDArray[np.uint8], boxes: Sequence[Box], camera: Camera) -> list[Estimate]:
         crops = np.empty((len(boxes), self._rule.size_px, self._rule.size_px, 3), np.uint8)
-        keypoints = np.empty((len(boxes), 68, 2))
         warps = []
         for i, box in enumerate(boxes):
             crops[i], warp = cut(image, box, self._rule)
             warps.append(warp.inverse())
         said = self._model(crops=crops)
-        for i, image_from_crop in enumerate(warps):
-            keypoints[i] = image_from_crop.points(said["keypoints"][i].astype(np.float64))
-        visibility = said["visibility"].astype(np.float64)
         camera_from_ray = camera.camera_from_ray(np.array([box.center for box in boxes]))
         camera_from_head = camera_from_ray @ Rotation.project(said["rotation"].astype(np.float64))
-        positions_m = position_from_points(camera_from_head, keypoints, visibility, camera)
+        keypoints: Sequence[NDArray[np.float64] | None] = [None] * len(boxes)
+        visibility: Sequence[NDArray[np.float64] | None] = keypoints
+        positions_m: Sequence[NDArray[np.float64] | None] = keypoints
+        if "keypoints" in said:
+            crop_points = said["keypoints"].astype(np.float64)
+            points_px = np.stack([warp.points(crop_points[i]) for i, warp in enumerate(warps)])
+            visible = said["visibility"].astype(np.float64)
+            keypoints, visibility = list(points_px), list(visible)
+            positions_m = position_from_points(camera_from_head, points_px, visible, camera)
         return [
             Estimate(
                 pose=HeadPose(
                     rotation=camera_from_head[i],
                     position_m=positions_m[i],
                     spread_deg=float(said["spread_deg"][i]),
-                    face_hidden=float(said["face_hidden"][i]),
+                    face_hidden=float(said["face_hidden"][i]) if "face_hidden" in said else None,
                 ),
                 keypoints=keypoints[i],
                 visibility=visibility[i],
@@ -98,7 +102,9 @@ class Estimator:
 
 
 def box_of_points(estimate: Estimate) -> Box | None:
-    """The box of the 68 points; None for points that fall into one, or that are no numbers."""
+    """The box of the 68 points; None without points, or if they fall into one or are no numbers."""
+    if estimate.keypoints is None:
+        return None
     try:
         return Box.from_points(estimate.keypoints)
     except BoxError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -33,6 +34,7 @@ INTERFACES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "detector": ({"image": "uint8"}, {"boxes": "float32", "scores": "float32", "points": "float32"}),
 }
+OPTIONAL = {"keypoints", "visibility", "face_hidden"}  # outputs that some families of pose networks lack
 
 
 def names() -> tuple[str, ...]:
@@ -70,9 +72,14 @@ def open_model(model: str | Path, kind: str, *, threads: int = 1, runtime: str =
     for side, given, needed in zip(
         ("inputs", "outputs"), (loaded.inputs, loaded.outputs), INTERFACES[kind], strict=True
     ):
-        if dict(given) != needed:
+        if not fits(given, needed):
             raise ModelError(f"{path}: a {kind} model has the {side} {needed}, this one has {dict(given)}")
     return loaded
+
+
+def fits(given: Mapping[str, str], needed: Mapping[str, str]) -> bool:
+    """Whether everything given is known, of the right type, and nothing but `OPTIONAL` is missing."""
+    return given.items() <= needed.items() and needed.keys() - given.keys() <= OPTIONAL
 
 
 @cache

@@ -27,12 +27,12 @@ NMS_OVERLAP = 0.4  # the product's default
 
 
 def pose_differences(plain: Outputs, small: Outputs, size_px: int) -> dict[str, float]:
-    """Mean degrees between the rotations; mean distance of the points as a share of the crop's side."""
-    apart_px = np.linalg.norm(plain["keypoints"] - small["keypoints"], axis=2)
-    return {
-        "rotation_deg": float(angles_deg(plain["rotation"], small["rotation"]).mean()),
-        "points_share": float(apart_px.mean()) / size_px,
-    }
+    """Mean degrees between the rotations; mean distance of the points, if any, in sides of the crop."""
+    differences = {"rotation_deg": float(angles_deg(plain["rotation"], small["rotation"]).mean())}
+    if "keypoints" in plain:
+        apart_px = np.linalg.norm(plain["keypoints"] - small["keypoints"], axis=2)
+        differences["points_share"] = float(apart_px.mean()) / size_px
+    return differences
 
 
 def detector_differences(plain: Outputs, small: Outputs, threshold: float) -> dict[str, float]:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-POINTS = 68
-SPREAD_AT_START_RAD = 0.5  # about the error of a network that has learned little
-LOG_PRECISION_LIMIT = 6.0  # 1 / e^6 rad = 0.14 deg: no rotation is known better
+from headwise.training.answer import POINTS, Answer
+from headwise.training.heads._direct import RotationWeights
+from headwise.training.losses import binary, points, points_laplace, rotation_likelihood
+from headwise.training.losses.geodesic import angle_between
+from headwise.training.losses.weighted_sum import ramp
+from headwise.training.rotation_forms import from_6d
+from headwise.training.settings import checked
+from headwise.training.spread import expected_error_deg, lower_triangular
+
+
+class PoseWeights(RotationWeights):
+    """The table [task.loss]; likelihoods ramp in between two places of the schedule."""
+
+    points: float = 2.0
+    points_likelihood: float = 0.05
+    depth: float = 0.5
+    visibility: float = 0.1
+    face_hidden: float = 0.1
 
 
 class PoseOutput(NamedTuple):
@@ -26,10 +41,11 @@ class PoseOutput(NamedTuple):
 
 
 class PoseHead(nn.Module):
-    """Pooled features (n, channels) through one hidden layer."""
+    """The mean over the map through one hidden layer."""
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, weights: PoseWeights) -> None:
         super().__init__()
+        self.weights = weights
         self.hidden = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU())
         self.sizes = [6, 6, 2 * POINTS, POINTS, POINTS, POINTS, 1]
         self.out = nn.Linear(hidden, sum(self.sizes))
@@ -38,11 +54,11 @@ class PoseHead(nn.Module):
         with torch.no_grad():
             self.out.bias[:6] = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
-    def forward(self, features: Tensor) -> PoseOutput:
-        parts = torch.split(self.out(self.hidden(features)), self.sizes, dim=1)
+    def forward(self, feature_map: Tensor, _size_px: int) -> PoseOutput:
+        parts = torch.split(self.out(self.hidden(feature_map.mean((2, 3)))), self.sizes, dim=1)
         sixd, factor, points, depth, log_scale, visibility, hidden = parts
         return PoseOutput(
-            rotation_from_6d(sixd),
+            from_6d(sixd),
             lower_triangular(factor),
             points.reshape(-1, POINTS, 2),
             depth,
@@ -51,65 +67,36 @@ class PoseHead(nn.Module):
             hidden.squeeze(1),
         )
 
+    def losses(self, output: PoseOutput, batch: Mapping[str, Tensor], progress: float) -> dict[str, Tensor]:
+        weight = self.weights
+        share = ramp(progress, weight.ramp_from, weight.ramp_to)
+        rotation_nll = rotation_likelihood.negative_log_likelihood(
+            output.rotation, output.precision_factor, batch["rotation"], weight.uniform
+        )
+        points_nll = points_laplace.negative_log_likelihood(
+            output.points, output.points_log_scale, batch["points"]
+        )
+        return {
+            "rotation": weight.rotation * angle_between(output.rotation, batch["rotation"]),
+            "rotation_nll": share * weight.rotation_likelihood * rotation_nll,
+            "points": weight.points * points.distance(output.points, batch["points"]),
+            "points_nll": share * weight.points_likelihood * points_nll,
+            "depth": weight.depth * points.distance(output.points_depth, batch["points_depth"]),
+            "visibility": weight.visibility * binary.cross_entropy(output.visibility, batch["visibility"]),
+            "face_hidden": weight.face_hidden
+            * binary.cross_entropy(output.face_hidden, batch["face_hidden"]),
+        }
 
-def rotation_from_6d(sixd: Tensor) -> Tensor:
-    """(n, 6) to proper rotations (n, 3, 3): two vectors become the first two columns (Zhou 2019, eq. 15).
-
-    Written with sums of products alone, so that every runtime has the operators.
-    """
-    first = unit(sixd[:, :3])
-    second = sixd[:, 3:]
-    second = unit(second - (first * second).sum(1, keepdim=True) * first)
-    return torch.stack([first, second, cross(first, second)], dim=2)
-
-
-def unit(vector: Tensor) -> Tensor:
-    """(n, 3) to length 1; a zero vector stays finite."""
-    return vector / (vector.square().sum(1, keepdim=True) + 1e-12).sqrt()
-
-
-def cross(a: Tensor, b: Tensor) -> Tensor:
-    """a x b of (n, 3)."""
-    ax, ay, az = a.unbind(1)
-    bx, by, bz = b.unbind(1)
-    return torch.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], dim=1)
-
-
-def lower_triangular(numbers: Tensor) -> Tensor:
-    """(n, 6) to L (n, 3, 3): three log-diagonals (softly bounded), three below in their unit."""
-    start = -math.log(SPREAD_AT_START_RAD)
-    limited = LOG_PRECISION_LIMIT * torch.tanh((numbers[:, :3] + start) / LOG_PRECISION_LIMIT)
-    d0, d1, d2 = torch.exp(limited).unbind(1)
-    a, b, c = numbers[:, 3:].unbind(1)
-    zero = torch.zeros_like(d0)
-    rows = [
-        torch.stack([d0, zero, zero], 1),
-        torch.stack([a * d0, d1, zero], 1),
-        torch.stack([b * d0, c * d1, d2], 1),
-    ]
-    return torch.stack(rows, dim=1)
+    def answer(self, output: PoseOutput) -> Answer:
+        return Answer(
+            output.rotation,
+            expected_error_deg(output.precision_factor),
+            output.points,
+            torch.sigmoid(output.visibility),
+            torch.sigmoid(output.face_hidden),
+        )
 
 
-def covariance_trace(precision_factor: Tensor) -> Tensor:
-    """(n,) trace of (L Lᵀ)⁻¹ in rad², by forward substitution: it is the squared norm of L⁻¹."""
-    L = precision_factor
-    i0, i1, i2 = 1 / L[:, 0, 0], 1 / L[:, 1, 1], 1 / L[:, 2, 2]
-    m10 = -L[:, 1, 0] * i0 * i1
-    m21 = -L[:, 2, 1] * i1 * i2
-    m20 = -(L[:, 2, 0] * i0 + L[:, 2, 1] * m10) * i2
-    return i0**2 + i1**2 + i2**2 + m10**2 + m20**2 + m21**2
-
-
-def expected_error_deg(precision_factor: Tensor) -> Tensor:
-    """(n,) expected angle of the error in degrees, at most 180.
-
-    For a normal error of standard deviation s along every axis, E|e| = 2 sqrt(2/pi) s (Maxwell); s² is
-    taken as a third of the covariance's trace. Exact when isotropic, 16 % too large if all along one axis.
-    """
-    sigma = (covariance_trace(precision_factor) / 3).sqrt()
-    return torch.clamp(torch.rad2deg(2 * (2 / torch.pi) ** 0.5 * sigma), max=180.0)
-
-
-def create(*, channels: int, hidden: int = 512) -> PoseHead:
-    """The head on `channels` pooled features."""
-    return PoseHead(channels, hidden)
+def create(*, channels: int, hidden: int = 512, loss: Mapping[str, float] | None = None) -> PoseHead:
+    """The head on maps of so many channels; `loss`: weights, see `PoseWeights`."""
+    return PoseHead(channels, hidden, checked(PoseWeights, dict(loss or {}), "task.loss"))

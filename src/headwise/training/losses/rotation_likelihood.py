@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from headwise.training.known import known_rotations
+
 SO3_VOLUME = 8 * math.pi**2  # of the rotation vectors' measure at the identity
 SMALLEST_HALF_COSINE = 0.05  # errors beyond 174 deg are shrunk, where the direction flips
 
@@ -41,12 +43,16 @@ def error_vector(predicted: Tensor, truth: Tensor) -> Tensor:
 def negative_log_likelihood(
     predicted: Tensor, precision_factor: Tensor, truth: Tensor, uniform: float = 0.005
 ) -> Tensor:
-    """(n,) for rotations (n, 3, 3) and lower triangular L (n, 3, 3) of the inverse covariance L Lᵀ."""
+    """(n,) for rotations (n, 3, 3) and lower triangular L (n, 3, 3) of the inverse covariance L Lᵀ.
+
+    0 where the truth has a NaN.
+    """
+    truth, is_known = known_rotations(truth, predicted)
     whitened = (precision_factor.transpose(1, 2) @ error_vector(predicted, truth)[:, :, None]).squeeze(2)
     log_determinant = precision_factor.diagonal(dim1=1, dim2=2).log().sum(1)
     log_normal = log_determinant - 1.5 * math.log(2 * math.pi) - whitened.square().sum(1) / 2
     floor = torch.full_like(log_normal, math.log(uniform / SO3_VOLUME))
-    return -torch.logaddexp(log_normal + math.log1p(-uniform), floor)
+    return -is_known * torch.logaddexp(log_normal + math.log1p(-uniform), floor)
 
 
 def create(*, uniform: float = 0.005) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
