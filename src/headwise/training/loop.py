@@ -30,7 +30,7 @@ always falls to zero before the deadline. Input sizes (`schedule.stages`) follow
 before an interruption counts.
 
 Devices: each has its process, which takes its share of every batch; gradients are averaged, so that the
-samples of a step are the same for any number of devices. Before each step all agree on the clock and on
+samples of a step are the same for any number of devices. After each step all agree on the clock and on
 whether to go on. The first one alone validates and writes.
 
 Data that learn from the network (`LearningData`) look at the averaged one before each round but the first.
@@ -333,6 +333,7 @@ class Run:
                 self._show(batch)
                 for name, value in self._step(batch).items():
                     means[name] = MEANS_MEMORY * means.get(name, value) + (1 - MEANS_MEMORY) * value
+                self._agree()
                 now_s = self.position.seconds
                 if tell is not None and self.position.samples // self.settings.schedule.batch % 10 == 0:
                     speed = self.position.samples / max(now_s, 1e-3)
@@ -344,6 +345,7 @@ class Run:
                 if due("validation", settings.validate_minutes, now_s):
                     self.check(means, size_px)
                     self._lose_patience()
+                    self._agree()
         self.save()  # before the check: who stops us twice still finds this step
         self.check(means, self.settings.schedule.stages[-1].size_px)
         if self.journal is not None:
@@ -382,7 +384,6 @@ class Run:
                 position.samples += len(first) * self.fabric.world_size
                 position.round_samples += len(first) * self.fabric.world_size
                 yield first.shape[1], {k: self.fabric.to_device(v) for k, v in batch.items()}
-                self._agree()
                 if self.progress >= 1 or self._ending:
                     return
             position.round += 1
