@@ -38,7 +38,7 @@ def names(folder: str) -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in path.glob("*.py") if not file.stem.startswith("_")))
 
 
-def load(folder: str, name: str, **options: Any) -> Any:
+def load(folder: str, name: str, /, **options: Any) -> Any:
     """What `create(**options)` of the plug-in returns.
 
     Raises SettingsError for an unknown name or option, MissingExtra for an uninstalled package.
