@@ -13,6 +13,7 @@ import typer
 
 from headwise import cli, pipeline, plugins, weights
 from headwise.evaluation import bench, product
+from headwise.evaluation.comparison import comparison
 from headwise.evaluation.protocols import points5
 from headwise.sinks import COLUMNS
 from labelled_folders import HEADER, write_csv
@@ -148,6 +149,8 @@ def test_the_keys_of_the_benchmarks_are_documented(
     write_csv(tmp_path, points5.COLUMNS, [("a.png", 30, 30, 50, 30, 40, 40, 32, 50, 48, 50, 1)])
     found = product.run(plugins.load("evaluation.protocols", "points5"), tmp_path, **models)
     assert set(found.report) <= keys_of(page, "points5")
+    pair = comparison({"one": table, "other": table})
+    assert {*pair, *pair["differences"][0], "low", "high"} <= keys_of(page, "Several models")
     assert {field.name for field in dataclasses.fields(bench.Speed)} <= keys_of(page, "bench")
 
 

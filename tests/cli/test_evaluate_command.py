@@ -61,6 +61,41 @@ def test_perturb_and_worst(monkeypatch, tmp_path, folder, tiny_pose_model) -> No
     assert [path.name for path in worst.iterdir()] == [f"table-{folder.name}.png"]
 
 
+def test_two_models_in_one_report(monkeypatch, capsys, tmp_path, folder, tiny_pose_model) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(tiny_pose_model.read_bytes())
+    out, page, worst = tmp_path / "scores.json", tmp_path / "report.html", tmp_path / "worst"
+    models = ("--model", tiny_pose_model, "--model", other)
+    written = ("--json", out, "--html", page, "--worst", worst)
+    assert headwise(monkeypatch, "evaluate", "table", folder, *models, *written) == 0
+    report = json.loads(out.read_text())
+    assert list(report["models"]) == ["tiny-pose", "other"]
+    assert report["models"]["other"]["items"] == 2
+    assert report["differences"][0]["mae"] == {"difference": 0, "low": 0, "high": 0}
+    assert "| tiny-pose - other | 2 " in capsys.readouterr().out
+    assert "<!doctype html>" in page.read_text(encoding="utf-8")
+    assert sorted(path.name for path in worst.iterdir()) == [
+        f"table-{folder.name}-other.png",
+        f"table-{folder.name}-tiny-pose.png",
+    ]
+
+
+def test_set_reaches_the_protocol(monkeypatch, tmp_path, folder, tiny_pose_model) -> None:
+    out = tmp_path / "scores.json"
+    arguments = ("--model", tiny_pose_model, "--set", "perturb=true", "--json", out)
+    assert headwise(monkeypatch, "evaluate", "table", folder, *arguments) == 0
+    assert "perturbed" in json.loads(out.read_text())
+
+
+def test_a_page_without_its_packages_names_the_extra(monkeypatch, capsys, folder, tiny_pose_model) -> None:
+    monkeypatch.delitem(sys.modules, "headwise.evaluation.html_report", raising=False)
+    monkeypatch.delitem(sys.modules, "headwise.evaluation.plots", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    arguments = ("--model", tiny_pose_model, "--html", folder / "page.html")
+    assert headwise(monkeypatch, "evaluate", "table", folder, *arguments) == 2
+    assert "pip install 'headwise[report]'" in capsys.readouterr().err
+
+
 def test_points5_scores_a_detector(monkeypatch, tmp_path, folder, tiny_detector_model) -> None:
     points = (30, 30, 50, 30, 40, 40, 32, 50, 48, 50)
     write_csv(folder, points5.COLUMNS, [("a.png", *points, 1), ("b.png", *(p + 40 for p in points), 3)])
@@ -82,6 +117,9 @@ def test_points5_scores_a_detector(monkeypatch, tmp_path, folder, tiny_detector_
         (("table", "FOLDER", "--boxes", "drawn"), "no boxes 'drawn'; there are: given, detected"),
         (("points5", "FOLDER", "--boxes", "given"), "points5"),
         (("table", "FOLDER", "--model", "nothing.onnx"), "no model 'nothing.onnx'"),
+        (("points5", "FOLDER", "--model", "pose"), "several --model have nothing to compare"),
+        (("table", "FOLDER", "--set", "boxes"), "--set needs key=value, got 'boxes'"),
+        (("table", "FOLDER", "--set", "boxs=given"), "the options are table(*, boxes"),
         (("table", "FOLDER", "--json", "FOLDER/a.png/x.json"), "a.png/x.json: cannot be written"),
     ],
 )

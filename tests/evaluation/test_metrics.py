@@ -139,8 +139,8 @@ def test_calibration_error_weighs_bins_by_their_items() -> None:
 
 
 def test_pitch_bins_have_signs() -> None:
-    bins = {(low, high): int(m.sum()) for low, high, m in metrics.angle_bins([-180, -30, -1, 0, 10, np.nan])}
-    assert bins == {(-180, -60): 1, (-60, -30): 1, (-30, 0): 2, (0, 30): 1}
+    bins = {(low, high): int(m.sum()) for low, high, m in metrics.angle_bins([-180, -40, -1, 0, 10, np.nan])}
+    assert bins == {(-180, -60): 1, (-60, -40): 1, (-20, 0): 2, (0, 20): 1}
 
 
 def test_calibration_without_spreads_is_unknown() -> None:

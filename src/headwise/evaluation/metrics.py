@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 YAW_BIN_EDGES_DEG = (0.0, 30.0, 60.0, 90.0, 180.0)
 """Published tables split AFLW2000-3D at 30 and 60; 90 separates the faces that turn away."""
 
-SIGNED_BIN_EDGES_DEG = (-180.0, -60.0, -30.0, 0.0, 30.0, 60.0, 180.0)
+SIGNED_BIN_EDGES_DEG = (-180.0, -60.0, -40.0, -20.0, 0.0, 20.0, 40.0, 60.0, 180.0)
 """Of pitch and roll: up and down, left and right are not the same to a network."""
 
 CALIBRATION_BINS = 10
@@ -45,11 +45,15 @@ class ErrorSummary:
 
 @dataclass(frozen=True)
 class SpreadBin:
-    """Items of similar stated spread: how many, the mean they stated, the mean error they made (degrees)."""
+    """Items of similar stated spread: how many, the mean they stated, the mean error they made (degrees).
+
+    standard_error_deg is that of the mean error: what chance alone moves it by.
+    """
 
     items: int
     mean_spread_deg: float
     mean_error_deg: float
+    standard_error_deg: float
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ def calibration(
         return None
     groups = [g for g in np.array_split(np.argsort(spread, kind="stable"), bins) if g.size]
     mean_spread, mean_error = float(spread.mean()), float(error.mean())
-    made = tuple(SpreadBin(int(g.size), float(spread[g].mean()), float(error[g].mean())) for g in groups)
+    made = tuple(_spread_bin(spread[g], error[g]) for g in groups)
     distances = [one.items * abs(one.mean_error_deg - one.mean_spread_deg) for one in made]
     return Calibration(
         items=int(spread.size),
@@ -182,6 +186,11 @@ def angle_bins(
         members = above & (angle <= high)
         if members.any():
             yield low, high, members
+
+
+def _spread_bin(spread: Floats, error: Floats) -> SpreadBin:
+    standard_error = error.std() / np.sqrt(error.size)
+    return SpreadBin(error.size, float(spread.mean()), float(error.mean()), float(standard_error))
 
 
 def _rank_correlation(a: Floats, b: Floats) -> float:

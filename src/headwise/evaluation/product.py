@@ -115,4 +115,12 @@ def _described_detector(detector: str | Path) -> Json:
 
 def _described_file(path: Path, card: ModelCard) -> Json:
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"name": card.name, "version": card.version, "sha256": sha256, "bytes": path.stat().st_size}
+    return {
+        "name": card.name,
+        "version": card.version,
+        "created": card.created,
+        "licence": card.licence,
+        "sources": [f"{source.name} ({source.licence})" for source in card.sources],
+        "sha256": sha256,
+        "bytes": path.stat().st_size,
+    }

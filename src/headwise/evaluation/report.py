@@ -1,7 +1,7 @@
 """The JSON of a run, in a file and as Markdown: readable in a terminal, in reports/ and in a pull request."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headwise.errors import OutputError
@@ -13,6 +13,34 @@ UNKNOWN = "-"
 def as_markdown(report: Json) -> str:
     """A report of any protocol; unknown numbers are a dash."""
     return _detector_report(report) if "by_threshold" in report else _pose_report(report)
+
+
+def compared_as_markdown(compared: Json) -> str:
+    """What `comparison` gives, as tables with one row a model."""
+    reports: dict[str, Json] = compared["models"]
+    first = next(iter(reports.values()))
+    rows = [
+        (name, *_angles(r["mae"]), r["geodesic"]["mean"], r["geodesic"]["median"], r["geodesic"]["p95"],
+         r["facing"]["mean"], r["maev"], _spread_ratio(r), r["missed"])
+        for name, r in reports.items()
+    ]  # fmt: skip
+    columns = ("model", "yaw", "pitch", "roll", "MAE", "rotation", "median", "p95", "facing", "MAEV",
+               "error / spread", "missed")  # fmt: skip
+    differences = [
+        (f"{d['first']} - {d['second']}", d["items"], *_difference(d["mae"]), *_difference(d["geodesic"]))
+        for d in compared["differences"]
+    ]
+    sides = {"by_yaw": "yaw from zero", "by_pitch": "pitch", "by_roll": "roll"}
+    parts = [
+        f"**{first['protocol']}** on {first['list']} ({first['list_sha256'][:12]})",
+        _facts({**first, "missed": None}),
+        markdown_table(columns, rows),
+        markdown_table(("difference", "items", "MAE", "from", "to", "rotation", "from", "to"), differences),
+        "Below zero the first is better; from .. to holds 95 % of resampled lists.",
+        *(_compared_bins(heading, key, reports) for key, heading in sides.items()),
+        *_unreadable_lines(first),
+    ]
+    return "\n\n".join(parts)
 
 
 def save_json(path: Path, report: Json) -> None:
@@ -64,8 +92,9 @@ def _pose_report(report: Json) -> str:
 
 def _facts(report: Json) -> str:
     outside = f" ({report['excluded']} outside the protocol)" if "excluded" in report else ""
+    missed = "" if report["missed"] is None else f"{report['missed']} missed, "
     return (
-        f"{report['items']} items{outside}, {report['missed']} missed, "
+        f"{report['items']} items{outside}, {missed}"
         f"{len(report['unreadable'])} unreadable; order {report['order']}; boxes {report['boxes']}"
     )
 
@@ -84,6 +113,24 @@ def _interval_line(report: Json) -> str:
         f"MAEV {_cell(report['maev'])}; 95 % of resampled lists: mean MAE {_cell(mae['low'])} to "
         f"{_cell(mae['high'])}, rotation {_cell(geodesic['low'])} to {_cell(geodesic['high'])}"
     )
+
+
+def _spread_ratio(report: Json) -> float | None:
+    return None if report["calibration"] is None else report["calibration"]["ratio"]
+
+
+def _difference(one: Json) -> tuple[float | None, ...]:
+    return one["difference"], one["low"], one["high"]
+
+
+def _compared_bins(heading: str, key: str, reports: Mapping[str, Json]) -> str:
+    """Mean MAE of each model in each bin; without one a dash."""
+    bins = {(one["from_deg"], one["to_deg"]): one for report in reports.values() for one in report[key]}
+    rows = []
+    for low, high in sorted(bins):
+        of = [[one for one in r[key] if one["from_deg"] == low] for r in reports.values()]
+        rows.append((f"{low:g} to {high:g}", *(one[0]["mae"]["mean"] if one else None for one in of)))
+    return markdown_table((f"MAE by {heading}", *reports), rows)
 
 
 def _hidden_lines(report: Json) -> list[str]:
