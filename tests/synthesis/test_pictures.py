@@ -87,3 +87,14 @@ def test_scene_boxes_hold_heads(studio):
     assert (boxes[:, 2] > boxes[:, 0]).all()
     for item in pictures:
         assert len(item.heads["points5_px"]) == len(item.heads["box"]) == len(item.heads["ignore"])
+
+
+def test_lips_and_lids_are_where_their_points_are(studio):
+    assets = studio.assets
+    lips, lids = assets.lips_mask, assets.lids_mask
+    mouth, eye = assets.rest[assets.landmarks[48:60]], assets.rest[assets.landmarks[36:42]]
+    on_lips, on_lids = assets.rest[lips > 0.5], assets.rest[lids > 0.5]
+    assert (np.abs(on_lips[:, :2] - mouth[:, :2].mean(0)) < np.ptp(mouth[:, :2], axis=0)).all()
+    assert len(on_lips) > 20
+    assert np.abs(on_lids - eye.mean(0)).max(1).min() < np.ptp(eye[:, 0])
+    assert not (lips * lids).any()

@@ -42,6 +42,9 @@ LUMINANCE = np.array([0.3, 0.59, 0.11])
 ENVIRONMENT_HEIGHT_PX = 512
 
 
+LIP_EDGE_DM = 0.02  # width of the soft edge of the lips
+
+
 @dataclass(frozen=True)
 class Target:
     """A sparse shape offset: `offsets_dm` [k,3] at base vertices `index` [k], applied with a weight."""
@@ -176,6 +179,32 @@ class HeadAssets:
         ears = (np.abs(x) > 0.74) & (y < 7.45) & (z < 0.75) & (z > -0.05)
         mask[ears] = 0
         return np.asarray(mask * (self.head_fraction > 0.9), np.float32)
+
+    @cached_property
+    def lips_mask(self) -> FloatArray:
+        """Weight [n] of the lips on the rest shape: within the outer lip points, soft over 2 mm."""
+        points = self.rest[self.landmarks[48:60]]
+        outline = np.ascontiguousarray(points[:, :2], np.float32)
+        x, y, z = self.rest.T
+        (left, low), (right, high) = outline.min(0) - LIP_EDGE_DM, outline.max(0) + LIP_EDGE_DM
+        near = (x > left) & (x < right) & (y > low) & (y < high) & (z > points[:, 2].min() - 0.2)
+        mask = np.zeros(len(self.rest), np.float32)
+        for i in np.flatnonzero(near):
+            inside_dm = cv2.pointPolygonTest(outline, (float(x[i]), float(y[i])), True)
+            mask[i] = np.clip(inside_dm / LIP_EDGE_DM + 0.5, 0, 1)
+        return mask
+
+    @cached_property
+    def lids_mask(self) -> FloatArray:
+        """Weight [n] of the skin about the eyes on the rest shape, fading from the lids to the brow."""
+        mask = np.zeros(len(self.rest), np.float32)
+        for eye in (slice(36, 42), slice(42, 48)):
+            points = self.rest[self.landmarks[eye]]
+            centre, half_width = points.mean(0), np.ptp(points[:, 0]) / 2
+            across, up, depth = ((self.rest - centre) / half_width).T
+            distance = np.hypot(across, np.where(up > 0, 0.9, 1.4) * up)
+            mask = np.maximum(mask, np.clip(1.9 - distance, 0, 1) * (np.abs(depth) < 1.5))
+        return np.asarray(mask * (1 - self.lips_mask), np.float32)
 
     @cached_property
     def inner_mouth(self) -> FloatArray:

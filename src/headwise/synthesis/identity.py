@@ -139,18 +139,18 @@ def sample_expression(rng: np.random.Generator) -> dict[str, float]:
     """Weights of expression units. Brows are lifted a little: the art's neutral face looks stern."""
     moves: dict[str, float] = {}
     mood = rng.random()
-    if mood < 0.25:
+    if mood < 0.2:
         pass
-    elif mood < 0.6:
+    elif mood < 0.67:
         squint = rng.uniform(0, 0.5)
         moves |= {
             "mouth-corner-puller": rng.uniform(0.2, 1.1),
             "mouth-open": rng.choice([0, rng.uniform(0.05, 0.5)]),
-            "mouth-parling": rng.choice([0, rng.uniform(0.2, 0.8)]),
+            "mouth-parling": rng.choice([0, rng.uniform(0.2, 1.0)], p=[0.35, 0.65]),
             "eye-left-slit": squint,
             "eye-right-slit": squint,
         }
-    elif mood < 0.77:
+    elif mood < 0.8:
         moves["mouth-open"] = rng.uniform(0.1, 0.9)
     else:
         for name in rng.choice(MOUTH_MOVES, rng.integers(1, 4), replace=False):

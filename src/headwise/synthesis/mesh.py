@@ -60,14 +60,15 @@ class Material:
     tint2: Vector4 = (0, 0, 0, 0)
     surface: Vector4 = (0.7, 0.03, 0.4, 1)  # roughness, reflectance, strength of highlights, opacity
     pattern: tuple[float, float] = (0, 1)  # kind (0 plain, 1-3 stripes and checks, 4 blotches), frequency
+    makeup: Vector4 = (1, 1, 1, 0)  # skin: colour the lips are multiplied by, darkness about the eyes 0..1
     clip: Vector4 | None = None  # plane: what lies above is not drawn
     casts_shadow: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Points [n,3] with normals, texture coordinates [n,2], shading weights [n,3] (occlusion, hairiness, cut)
-    and hair tangents [n,3]; triangles index into the points."""
+    """Points [n,3] with normals, texture coordinates [n,2], shading weights [n,3] and hair tangents [n,3];
+    triangles index into the points. Weights: occlusion, hairiness, cut (cloth) or lips +, lids - (skin)."""
 
     points: FloatArray
     normals: FloatArray

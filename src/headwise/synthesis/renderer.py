@@ -245,6 +245,7 @@ class Renderer:
         own = {
             "tint": material.tint,
             "tint2": material.tint2,
+            "makeup": material.makeup,
             "surface": material.surface,
             "pattern": material.pattern,
             "clip_plane": clip,

@@ -23,7 +23,7 @@ FACE_SPAN_DM = 1.45
 CLOSEST_DM = 3.2
 # A face counts as hidden when it looks this far away from the viewer: neither eye can be seen from there.
 FACE_HIDDEN_BEYOND_DEG = 100.0
-MEAN_EXPOSURE, EXPOSURE_SPREAD = 0.82, 0.3
+MEAN_EXPOSURE, EXPOSURE_SPREAD = 1.0, 0.35
 TEST_NORMALS = np.array([[0, 0, 1], [0.6, 0.2, 0.77], [-0.6, 0.2, 0.77], [0, 0.6, 0.8]])
 
 
@@ -69,11 +69,11 @@ class Shot:
 
 
 def sample_pose(rng: np.random.Generator) -> Rotation:
-    """A head's rotation against the viewing ray: mostly faces, all the way round for one in four."""
+    """A head's rotation against the viewing ray: mostly faces, all the way round for one in five."""
     draw = rng.random()
-    if draw < 0.35:
-        yaw = float(np.clip(rng.normal(0, 32), -110, 110))
-    elif draw < 0.75:
+    if draw < 0.5:
+        yaw = float(np.clip(rng.normal(0, 28), -110, 110))
+    elif draw < 0.8:
         yaw = rng.uniform(-100, 100)
     else:
         yaw = rng.uniform(-180, 180)
@@ -81,7 +81,7 @@ def sample_pose(rng: np.random.Generator) -> Rotation:
         pitch = float(np.clip(rng.normal(-2, 20), -80, 80))
     else:
         pitch = rng.uniform(-75, 75)
-    roll = float(np.clip(rng.normal(0, 14), -50, 50))
+    roll = float(np.clip(rng.normal(0, 14), -50, 50)) if rng.random() < 0.9 else rng.uniform(-90, 90)
     return Rotation.from_euler(EulerOrder.AZIMUTH, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
 
 

@@ -136,7 +136,7 @@ def _skin(body: Body, hair_colour: FloatArray, rng: np.random.Generator) -> _Ski
     name = rng.choice(fitting)
     tint = np.ones(3) * np.exp(rng.normal(0, 0.06))
     if dark:
-        tint = tint * np.exp(np.array([1.0, 0.9, 0.85]) * rng.uniform(-0.6, 0.3))
+        tint = tint * np.exp(np.array([1.0, 0.9, 0.85]) * rng.uniform(-0.45, 0.45))
     else:
         melanin = 0.25 * rng.random() + 1.3 * identity.ancestry[0] * rng.random()
         melanin = np.clip(melanin + 0.3 * identity.ancestry[1] * rng.random(), 0, 1)
@@ -147,6 +147,7 @@ def _skin(body: Body, hair_colour: FloatArray, rng: np.random.Generator) -> _Ski
     beard_density, scalp_density = _sample_stubble(body, rng)
     stubble = np.maximum(assets.beard_mask * beard_density, assets.scalp_mask * scalp_density)
     weights[:, 1] = stubble[vertex]
+    weights[:, 2] = (assets.lips_mask - assets.lids_mask)[vertex]
     colour = hair_colour * 0.8 + 0.004
     material = Material(
         "skin",
@@ -155,6 +156,7 @@ def _skin(body: Body, hair_colour: FloatArray, rng: np.random.Generator) -> _Ski
         tint=rgba(tint),
         tint2=rgba(colour, 0.022),
         surface=(rng.uniform(0.5, 0.72), 0.028, rng.uniform(0.2, 0.9), 1),
+        makeup=_sample_makeup(body, rng),
     )
     mesh = Mesh(
         body.vertices[vertex],
@@ -167,6 +169,17 @@ def _skin(body: Body, hair_colour: FloatArray, rng: np.random.Generator) -> _Ski
         assets.head_fraction[vertex],
     )
     return _Skin(mesh, body)
+
+
+def _sample_makeup(body: Body, rng: np.random.Generator) -> Vector4:
+    """Lips a little redder than the skin, or painted; lids a little darker, or painted."""
+    painted = rng.random() < (0.05 if body.identity.is_male or body.identity.child > 0.3 else 0.6)
+    lips = np.exp(-rng.uniform(0, 0.35) * np.array([0.3, 1.0, 0.9]))
+    lids = rng.uniform(0, 0.25)
+    if painted:
+        lips = np.exp(-rng.uniform(0.3, 1.5) * rng.uniform([0.0, 0.6, 0.3], [0.5, 1.3, 1.2]))
+        lids = rng.uniform(0.1, 0.75)
+    return float(lips[0]), float(lips[1]), float(lips[2]), float(lids)
 
 
 def _sample_stubble(body: Body, rng: np.random.Generator) -> tuple[float, float]:
@@ -189,18 +202,18 @@ def _eyes(body: Body, rng: np.random.Generator) -> list[Mesh]:
         points[side] = (points[side] - centre) @ turn.T + centre
     centre = np.where(is_left[:, None], body.left_eye, body.right_eye)
     above, aside = (points - centre)[:, 1], np.abs((points - centre)[:, 0])
-    shade = 0.78 - 1.6 * np.clip(above, -0.12, 0.14) - 1.1 * np.clip(aside - 0.1, 0, 0.2)
+    shade = rng.uniform(0.78, 0.98) - 1.6 * np.clip(above, -0.12, 0.14) - 1.1 * np.clip(aside - 0.1, 0, 0.2)
     iris = rng.choice(BROWN_EYES + (LIGHT_EYES if body.identity.ancestry[2] > 0.6 else []))
     material = Material("eye", texture=str(iris), tint=(0.86, 0.83, 0.8, 1), surface=(0.06, 0.04, 1.2, 1))
-    return [body.piece_mesh("eyes/high-poly", points, material, occlusion=np.clip(shade, 0.15, 0.9))]
+    return [body.piece_mesh("eyes/high-poly", points, material, occlusion=np.clip(shade, 0.15, 1.0))]
 
 
 def _mouth(body: Body, rng: np.random.Generator) -> list[Mesh]:
     name = str(rng.choice(["teeth/teeth_base", "teeth/teeth_shape03"]))
     teeth = body.fit(name)
     teeth = (teeth - teeth.mean(0)) * np.array([0.86, 0.94, 0.92], np.float32) + teeth.mean(0) + [0, 0, -0.03]
-    shade = np.clip((teeth[:, 2] - (teeth[:, 2].max() - 0.45)) / 0.45, 0.05, 1) * 0.62
-    tint = np.array([0.95, 0.9, 0.8]) * rng.uniform(0.75, 1.0)
+    shade = np.clip((teeth[:, 2] - (teeth[:, 2].max() - 0.45)) / 0.45, 0.05, 1) * rng.uniform(0.6, 1.0)
+    tint = np.array([1.0, 0.96, 0.88]) * rng.uniform(0.8, 1.15)
     enamel = Material("inner", "teeth", tint=rgba(tint), surface=(0.25, 0.04, 0.5, 1), casts_shadow=False)
     tongue = body.fit("tongue/tongue01")
     tongue = (tongue - tongue.mean(0)) * 0.9 + tongue.mean(0)
@@ -215,12 +228,12 @@ def _mouth(body: Body, rng: np.random.Generator) -> list[Mesh]:
 
 def _brows_and_lashes(body: Body, hair_colour: FloatArray, rng: np.random.Generator) -> list[Mesh]:
     name = f"eyebrows/eyebrow{rng.integers(1, 13):03d}"
-    colour = hair_colour * 0.7 + 0.003
+    colour = hair_colour * rng.uniform(0.35, 0.75) + 0.003
     brow = Material(
         "fringe",
         texture_of(name),
         tint=rgba(colour),
-        surface=(0.7, 0.03, 0.2, rng.uniform(0.75, 1.2)),
+        surface=(0.7, 0.03, 0.2, rng.uniform(0.8, 1.6)),
         casts_shadow=False,
     )
     meshes = [body.piece_mesh(name, body.fit(name), brow)]

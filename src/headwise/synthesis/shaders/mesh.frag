@@ -9,7 +9,7 @@ uniform sampler2DShadow shadow0_map; uniform sampler2DShadow shadow1_map;
 uniform vec3 harmonics[9]; uniform mat3 environment_from_eye;
 uniform vec3 light0_direction; uniform vec3 light0_colour; uniform vec3 light1_direction; uniform vec3 light1_colour;
 uniform float light0_softness; uniform float light1_softness; uniform float shadow_bias;
-uniform vec4 tint; uniform vec4 tint2; uniform vec4 surface; uniform vec2 pattern; uniform vec4 clip_plane;
+uniform vec4 tint; uniform vec4 tint2; uniform vec4 surface; uniform vec4 makeup; uniform vec2 pattern; uniform vec4 clip_plane;
 uniform float alpha_from; uniform float alpha_below; uniform float exposure;
 
 float luminance(vec3 c) { return dot(c, vec3(.3, .59, .11)); }
@@ -74,7 +74,7 @@ void main() {
 
   vec3 albedo = linear(texel.rgb);
   if (KIND == SKIN) {
-    albedo *= tint.rgb;
+    albedo *= tint.rgb * mix(vec3(1.), makeup.rgb, clamp(shading.z, 0., 1.)) * (1. - makeup.w * clamp(-shading.z, 0., 1.));
     float height = luminance(texel.rgb) * tint2.w; // bumps from the picture's own brightness (Mikkelsen 2010)
     vec3 px = dFdx(eye_position), py = dFdy(eye_position), r1 = cross(py, n), r2 = cross(n, px);
     float det = dot(px, r1);
