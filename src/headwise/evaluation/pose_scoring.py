@@ -129,6 +129,26 @@ class BoxChoice:
         return ("given", *PERTURBED) if self.perturb else ("given",)
 
 
+@dataclass(frozen=True)
+class PoseProtocol:
+    """A benchmark of labelled faces: `list_of` says what of a folder is scored."""
+
+    choice: BoxChoice
+    list_of: Callable[[Path], PoseList]
+
+    @property
+    def needs_poses(self) -> bool:
+        return True
+
+    @property
+    def needs_detector(self) -> bool:
+        return self.choice.detected
+
+    def run(self, folder: Path, tools: Tools) -> Outcome:
+        """Score the folder. Raises InputError when its list is unusable."""
+        return score_poses(self.list_of(folder), self.choice, tools)
+
+
 def score_poses(listed: PoseList, choice: BoxChoice, tools: Tools) -> Outcome:
     """Run the model on every item. `tools.predict` is called once per batch and per set of boxes.
 

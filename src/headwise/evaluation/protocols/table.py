@@ -12,47 +12,26 @@ Columns: file, yaw_deg, pitch_deg, roll_deg, left, top, right, bottom; more are 
   `headwise.evaluation.pose_scoring`.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from headwise.annotations.labels_csv import COLUMNS, LABELS_FILE, read_angles_and_box, read_labels
 from headwise.errors import InputError
 from headwise.evaluation.labels import labels_sha256
-from headwise.evaluation.outcome import Outcome, Tools
-from headwise.evaluation.pose_scoring import BoxChoice, PoseItem, PoseList, score_poses
+from headwise.evaluation.pose_scoring import BoxChoice, PoseItem, PoseList, PoseProtocol
 
 
-def create(*, boxes: str = "given", perturb: bool = False) -> "Table":
+def create(*, boxes: str = "given", perturb: bool = False) -> PoseProtocol:
     """boxes: "given" or "detected". perturb: also score scaled and shifted boxes (given boxes only)."""
-    return Table(BoxChoice("table", boxes, perturb))
+    return PoseProtocol(BoxChoice("table", boxes, perturb), list_of)
 
 
-@dataclass(frozen=True)
-class Table:
-    """The protocol with its options set."""
-
-    choice: BoxChoice
-
-    @property
-    def needs_poses(self) -> bool:
-        return True
-
-    @property
-    def needs_detector(self) -> bool:
-        return self.choice.detected
-
-    def run(self, folder: Path, tools: Tools) -> Outcome:
-        """Score the folder. Raises InputError when the list is unusable."""
-        listed = read_items(folder)
-        items = [item for item in listed if item.in_protocol]
-        if not items:
-            raise InputError(
-                f"{folder / LABELS_FILE}: all {len(listed)} items lie outside the protocol's angles"
-            )
-        name = folder.resolve().name
-        return score_poses(
-            PoseList("table", name, items, len(listed), labels_sha256(folder)), self.choice, tools
-        )
+def list_of(folder: Path) -> PoseList:
+    """The items within the protocol's angles. Raises InputError when the list is unusable."""
+    listed = read_items(folder)
+    items = [item for item in listed if item.in_protocol]
+    if not items:
+        raise InputError(f"{folder / LABELS_FILE}: all {len(listed)} items lie outside the protocol's angles")
+    return PoseList("table", folder.resolve().name, items, len(listed), labels_sha256(folder))
 
 
 def read_items(folder: Path) -> list[PoseItem]:
