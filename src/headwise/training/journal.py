@@ -1,8 +1,9 @@
-"""What a run writes down for people: log.csv, pictures, lines of the log, TensorBoard if wanted."""
+"""What a run writes down for people: its settings, log.csv, pictures, lines of the log, TensorBoard."""
 
 from __future__ import annotations
 
 import csv
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from headwise import plugins
 
 TABLE = "log.csv"
+SETTINGS = "settings.json"
 TENSORBOARD = "tensorboard"  # folder of its event files
 BATCH_TILES = 64  # pictures of the first batch that are shown
 
@@ -30,6 +32,11 @@ class Journal:
         if tensorboard:
             module = plugins.import_optional("tensorboardX")
             self._board = module.SummaryWriter(str(folder / TENSORBOARD))
+
+    def settings(self, settings: Mapping[str, Any], parameters: int) -> None:
+        """The run's settings as resolved, and the size of its network: settings.json."""
+        facts = {"settings": settings, "parameters": parameters}
+        (self.folder / SETTINGS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
     def line(self, text: str, samples: int, losses: Mapping[str, float]) -> None:
         """One line of the log, and its losses."""

@@ -324,6 +324,9 @@ class Run:
         """Rounds until the schedule ends; `tell` hears of every tenth step."""
         self._began_s = time.monotonic() - self.position.seconds
         self._agree()
+        if self.journal is not None:
+            parameters = sum(parameter.numel() for parameter in self.network.parameters())
+            self.journal.settings(self.settings.model_dump(mode="json"), parameters)
         due = Due(self.position.seconds)
         settings = self.settings.log
         means: dict[str, float] = {}
