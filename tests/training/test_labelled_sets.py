@@ -259,3 +259,30 @@ def test_every_set_takes_folder_and_held_out() -> None:
     for name in ("w300lp", "aflw2000", "biwi", "labels_csv", "pointing04", "crop_shards"):
         parameters = inspect.signature(plugins.find("training.datasets", name)).parameters
         assert {"folder", "held_out"} <= set(parameters)
+
+
+def test_the_pose_task_learns_from_a_mixture_of_rendered_and_labelled_heads(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("lightning_fabric")
+    from fake_shards import write_shard
+    from headwise.training.loop import collate
+    from headwise.training.tasks import pose
+
+    write_shard(tmp_path / "shards/shard-00000.npz", 12)
+    write_pointing04(tmp_path / "pointing", 1, 5, -30, 45)
+    mix = [
+        {"name": "crop_shards", "folder": "shards"},
+        {"name": "pointing04", "folder": "pointing"},
+    ]
+    network = {"width": 0.25, "last_channels": 32, "hidden": 16}
+    task = pose.create({"data": {"mix": mix}, "network": network})
+    data = task.data(tmp_path, held_out=False)
+    data.refresh()
+    order = data.order(np.random.default_rng(0))
+    samples = [data.sample(int(k), 64, np.random.default_rng(int(k))) for k in order[:8]]
+    batch = collate(samples)
+    assert not batch["roll_known"].all()
+    parts = task.losses(task.network(), batch, 1.0)
+    total = torch.stack([part.mean() for part in parts.values()]).sum()
+    assert torch.isfinite(total)
+    total.backward()

@@ -17,10 +17,10 @@ from headwise.conventions import ART_HEAD_FROM_HEAD, EulerOrder
 from headwise.errors import SettingsError
 from headwise.rotation import Rotation
 from headwise.training.answer import Answer, Head
-from headwise.training.datasets.crop_shards import CropShards
 from headwise.training.head_samples import AugmentSettings, HeadSamples
 from headwise.training.known import roll_completed
 from headwise.training.loop import Batch, Deployable, Validation
+from headwise.training.mixing import DataSettings, open_heads
 from headwise.training.pixels import Picture
 from headwise.training.settings import Settings, checked
 
@@ -55,6 +55,7 @@ class PoseSettings(Settings):
     loss: dict[str, float] = {}
     crop: CropSettings = CropSettings()
     augment: AugmentSettings = AugmentSettings()
+    data: DataSettings = DataSettings()
 
     @property
     def backbone_options(self) -> dict[str, Any]:
@@ -132,7 +133,7 @@ class PoseTask:
         return PoseNetwork(self.settings)
 
     def data(self, folder: Path, held_out: bool) -> HeadSamples:
-        heads = CropShards(folder, held_out)
+        heads = open_heads(self.settings.data, folder, held_out)
         return HeadSamples(heads, self.settings.augment, self.settings.crop.scale, held_out)
 
     def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:
