@@ -72,11 +72,15 @@ def from_matrix(matrix: Tensor) -> Tensor:
     size = (matrix.square().sum((1, 2), keepdim=True) + TINY).sqrt()
     power = k / size + 3**0.5 * torch.eye(4, dtype=matrix.dtype, device=matrix.device)
     for _ in range(SQUARINGS):
-        power = power / power.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+        power = power / _trace(power)
         power = power @ power
-    outer = power / power.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
-    rough = _from_outer(outer)
+    rough = _from_outer(power / _trace(power))
     return from_6d(torch.cat([rough[:, :, 0], rough[:, :, 1]], 1))  # rounding leaves it 1e-6 off
+
+
+def _trace(matrix: Tensor) -> Tensor:
+    """(n, 1, 1) of (n, 4, 4), added up: a diagonal is an operator that some runtimes lack."""
+    return (matrix[:, 0, 0] + matrix[:, 1, 1] + matrix[:, 2, 2] + matrix[:, 3, 3])[:, None, None]
 
 
 def davenport(matrix: Tensor) -> Tensor:
@@ -94,7 +98,7 @@ def davenport(matrix: Tensor) -> Tensor:
 
 def _from_outer(outer: Tensor) -> Tensor:
     """q qᵀ (n, 4, 4) to (n, 3, 3)."""
-    ww, xx, yy, zz = outer.diagonal(dim1=1, dim2=2).unbind(1)
+    ww, xx, yy, zz = (outer[:, i, i] for i in range(4))
     wx, wy, wz = outer[:, 0, 1], outer[:, 0, 2], outer[:, 0, 3]
     xy, xz, yz = outer[:, 1, 2], outer[:, 1, 3], outer[:, 2, 3]
     entries = [

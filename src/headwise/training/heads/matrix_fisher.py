@@ -65,14 +65,14 @@ def expected_error_deg(parameters: Tensor, mode: Tensor) -> Tensor:
     """
     p = mode.transpose(1, 2) @ parameters
     p = (p + p.transpose(1, 2)) / 2
-    trace = p.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+    trace = (p[:, 0, 0] + p[:, 1, 1] + p[:, 2, 2])[:, None, None]
     precision = (trace + NO_CONCENTRATION) * torch.eye(3, dtype=p.dtype, device=p.device) - p
     return degrees_of_variance(trace_of_inverse(precision))
 
 
 def trace_of_inverse(symmetric: Tensor) -> Tensor:
     """(n,) of positive (n, 3, 3): sum of the principal minors over the determinant."""
-    a, b, c = symmetric.diagonal(dim1=1, dim2=2).unbind(1)
+    a, b, c = (symmetric[:, i, i] for i in range(3))
     d, e, f = symmetric[:, 0, 1], symmetric[:, 0, 2], symmetric[:, 1, 2]
     minors = (b * c - f * f) + (a * c - e * e) + (a * b - d * d)
     determinant = a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e)

@@ -22,6 +22,7 @@ from torch import Tensor
 from headwise.training.known import known_rotations
 
 NODES = 96
+ABOVE_ZERO = 1e-12  # torch takes the slope of I0e at 0 from both sides, which is 0; ours is the right one, -1
 SMALLEST_T = 1e-9  # what lies below is less than 1e-5 of the integral for spreads above 0.1 deg
 
 
@@ -36,7 +37,8 @@ def log_normaliser(singular: Tensor) -> Tensor:
     """(n,) log c - s1 - s2 - s3 of proper singular values (n, 3), float64; 0 where they are 0."""
     t, weight = (torch.as_tensor(values, device=singular.device) for values in quadrature())
     s1, s2, s3 = (values[:, None] for values in singular.double().unbind(1))
-    value = torch.special.i0e((s1 - s2) * t / 2) * torch.special.i0e((s1 + s2) * (2 - t) / 2)
+    apart, together = s1 - s2 + ABOVE_ZERO, s1 + s2 + ABOVE_ZERO
+    value = torch.special.i0e(apart * t / 2) * torch.special.i0e(together * (2 - t) / 2)
     return torch.log((value * torch.exp(-(s2 + s3) * t) * weight).sum(1) / 2)
 
 
