@@ -144,6 +144,18 @@ def test_damage_is_named(tmp_path: Path) -> None:
     assert "hpdb/01/frame_00007_depth.bin" in checked.lacking
 
 
+def test_damaged_depth_is_named_even_without_masks(tmp_path: Path) -> None:
+    import shutil
+
+    for frame in (3, 4):
+        write_biwi(tmp_path, "01", frame, np.eye(3))
+    shutil.rmtree(tmp_path / "head_pose_masks")
+    (tmp_path / "hpdb/01/frame_00004_depth.bin").write_bytes(b"\0" * 9)
+    checked = biwi.check(tmp_path, lambda _done, _total: None)
+    assert checked.broken_names == ("hpdb/01/frame_00004_rgb.png",)
+    assert "0x0 pixels" in checked.broken[0]
+
+
 def test_the_split_separates_people() -> None:
     assert len(biwi.TEST_SEQUENCES) == 8
     assert not set(biwi.TEST_SEQUENCES) & {one for pair in biwi.RECORDED_TWICE for one in pair}

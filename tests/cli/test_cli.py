@@ -47,7 +47,7 @@ def test_an_extra_that_is_not_installed_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails(**_: object) -> None:
-        raise ModuleNotFoundError("No module named 'scipy'", name="scipy.sparse")
+        raise ModuleNotFoundError("No module named 'moderngl'", name="moderngl.mgl")
 
     monkeypatch.setattr(cli, "app", fails)
     with pytest.raises(SystemExit) as left:

@@ -105,7 +105,7 @@ def open_set(path: Path) -> FaceSet:
         if key not in masks:
             return None
         folder = str(PurePosixPath(name).parent)
-        where = name.removesuffix(RGB) + DEPTH
+        where = _depth_of(name)
         depth_mm = decode_depth(files.read(where), where)
         mask = decode_picture(files.read(masks[key]), masks[key])[..., 0]
         return mask_in_rgb(
@@ -266,8 +266,17 @@ def check(path: Path, progress: Progress) -> DataCheck:
     poses = (name for name in faces.files.names if re.search(r"/frame_\d{5}_pose\.txt$", f"/{name}"))
     pictures = (name.removesuffix(POSE) + RGB for name in poses)
     lacking += [name for name in pictures if name not in known]
-    lacking += [d for name in faces.names if (d := name.removesuffix(RGB) + DEPTH) not in there]
-    return check_faces(faces, progress, lacking)
+    lacking += [depth for name in faces.names if (depth := _depth_of(name)) not in there]
+
+    def check_depth(name: str) -> None:
+        if (where := _depth_of(name)) in there:
+            decode_depth(faces.files.read(where), where)
+
+    return check_faces(faces, progress, lacking, check_depth)
+
+
+def _depth_of(name: str) -> str:
+    return name.removesuffix(RGB) + DEPTH
 
 
 def _key_of(name: str, ending: str) -> str | None:

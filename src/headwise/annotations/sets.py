@@ -138,18 +138,28 @@ class PartCheck:
 
 @dataclass(frozen=True)
 class DataCheck:
-    """What a check found. `broken`: "NAME: cause" of each item that cannot be used; none is left out of it.
+    """What a check found.
 
-    lacking: whole files that belong to the set and are not there. as_published: the archive's checksum;
+    broken_items: name and cause of every item that cannot be used. lacking: whole files that belong to the set and are not there. as_published: the archive's checksum;
     None where there is nothing to compare.
     """
 
     facts: SetFacts
     path: Path
     parts: tuple[PartCheck, ...]
-    broken: tuple[str, ...]
+    broken_items: tuple[tuple[str, str], ...]
     lacking: tuple[str, ...] = ()
     as_published: bool | None = None
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """One line for each broken item: its name, then what is wrong."""
+        return tuple(f"{name}: {cause.removeprefix(f'{name}: ')}" for name, cause in self.broken_items)
+
+    @property
+    def broken_names(self) -> tuple[str, ...]:
+        """The items to be left out: what `without` reads."""
+        return tuple(name for name, _ in self.broken_items)
 
     @property
     def found(self) -> int:
@@ -158,27 +168,32 @@ class DataCheck:
     @property
     def usable(self) -> bool:
         """Whether at least one item is whole."""
-        return self.found > len(self.broken)
+        return self.found > len(self.broken_items)
 
     @property
     def complete(self) -> bool:
         """Whether everything that is published is there and whole."""
         counted = all(part.expected in (None, part.found) for part in self.parts)
         total = self.facts.items in (None, self.found)
-        return self.usable and counted and total and not self.broken and not self.lacking
+        return self.usable and counted and total and not self.broken_items and not self.lacking
 
 
-def check_faces(faces: FaceSet, progress: Progress, lacking: Iterable[str] = ()) -> DataCheck:
-    """Read every label and decode every picture of a set."""
+def check_faces(
+    faces: FaceSet,
+    progress: Progress,
+    lacking: Iterable[str] = (),
+    check_more: Callable[[str], object] = lambda _name: None,
+) -> DataCheck:
+    """Read every label and decode every picture of a set. check_more: raises InputError for more of an item."""
     broken = []
     for done, name in enumerate(faces.names, start=1):
         try:
             faces.face(name)
             faces.picture(name)
             faces.mask(name)
+            check_more(name)
         except InputError as error:
-            message = str(error)
-            broken.append(message if message.startswith(name) else f"{name}: {message}")
+            broken.append((name, str(error)))
         progress(done, len(faces.names))
     found = Counter(faces.part_of(name) for name in faces.names)
     parts = {**dict.fromkeys(faces.facts.parts, 0), **found}
@@ -186,7 +201,7 @@ def check_faces(faces: FaceSet, progress: Progress, lacking: Iterable[str] = ())
         facts=faces.facts,
         path=faces.files.path,
         parts=tuple(PartCheck(p, n, faces.facts.parts.get(p)) for p, n in sorted(parts.items())),
-        broken=tuple(broken),
+        broken_items=tuple(broken),
         lacking=tuple(lacking),
         as_published=_as_published(faces),
     )
