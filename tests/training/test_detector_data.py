@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'headwise[train]'")
 
+from detector_shards import SIZE, bust, outline_points, write_data
+from headwise.errors import InputError
 from headwise.training import compositions, sprites
 from headwise.training.compositions import HeadCutout
 from headwise.training.datasets import scenes
 from headwise.training.sprites import Sprite
 from headwise.training.tasks import detector as task
 from headwise.warp import Warp
-
-SIZE = 192
-
-
-def outline_points() -> np.ndarray:
-    """68 points on an ellipse of 80 x 100 px about (96, 80)."""
-    angles = np.linspace(0, 2 * np.pi, 68, endpoint=False)
-    return np.stack([96 + 40 * np.cos(angles), 80 + 50 * np.sin(angles)], axis=1)
 
 
 def drawn_head() -> HeadCutout:
@@ -32,14 +25,6 @@ def drawn_head() -> HeadCutout:
     rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
     rgba[((columns - 96) / 40) ** 2 + ((rows - 80) / 50) ** 2 <= 1] = (230, 120, 60, 255)
     return HeadCutout(Sprite.of(rgba), outline_points(), np.ones(68, bool))
-
-
-def bust() -> tuple[np.ndarray, np.ndarray]:
-    """Head and shoulders that the crop's lower edge cuts: picture and alpha."""
-    alpha = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.ellipse(alpha, (96, 80), (40, 50), 0, 0, 360, 255, -1)
-    cv2.ellipse(alpha, (96, 200), (70, 60), 0, 0, 360, 255, -1)
-    return np.full((SIZE, SIZE, 3), 150, np.uint8), alpha
 
 
 def test_boxes_agree_with_the_pixels_of_the_head() -> None:
@@ -116,35 +101,6 @@ def test_drawn_things_have_colours_and_an_outline(seed: int) -> None:
         assert (rgba[..., 3] > 0).any()
 
 
-def write_data(folder: Path) -> None:
-    """Two tiny shards: three busts and two scenes."""
-    for name in ("crops", "scenes"):
-        (folder / name).mkdir()
-    picture, alpha = bust()
-    coded = [cv2.imencode(".png", x)[1].tobytes() for x in (picture, alpha)]
-    for suffix, data in zip(("bin", "mask"), coded, strict=True):
-        (folder / "crops" / f"shard-00000.{suffix}").write_bytes(data * 3)
-    np.savez(
-        folder / "crops" / "shard-00000.npz",
-        image_offset=np.arange(4) * len(coded[0]),
-        mask_offset=np.arange(4) * len(coded[1]),
-        points68_px=np.repeat(outline_points()[None], 3, 0).astype(np.float32),
-        visibility=np.ones((3, 68), np.uint8),
-    )
-    (folder / "scenes" / "shard-00000.bin").write_bytes(coded[0] * 2)
-    box = np.array([[56, 30, 136, 130]], np.float32)
-    np.savez(
-        folder / "scenes" / "shard-00000.npz",
-        image_offset=np.arange(3) * len(coded[0]),
-        head_start=np.array([0, 0, 1]),
-        box=box,
-        points5_px=np.full((1, 5, 2), 80, np.float32),
-        points5_visible=np.ones((1, 5), np.uint8),
-        visible_fraction=np.ones(1, np.float32),
-        ignore=np.zeros(1, bool),
-    )
-
-
 def test_samples_are_what_the_loss_takes(tmp_path: Path) -> None:
     write_data(tmp_path)
     options = {"data": {"backgrounds": "", "scene_share": 0.5}}
@@ -160,6 +116,50 @@ def test_samples_are_what_the_loss_takes(tmp_path: Path) -> None:
         boxes = sample["boxes"][present]
         assert (boxes[:, 2:] > boxes[:, :2]).all()
     assert heads > 3
+
+
+def test_a_sample_does_not_depend_on_what_was_drawn_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_data(tmp_path)
+    monkeypatch.setattr(scenes, "LASTS", 3)
+    busy, fresh = (
+        task.create({"data": {"backgrounds": "", "scene_share": 0.3}}).data(tmp_path, held_out=False)
+        for _ in range(2)
+    )
+    (first, *_, last) = busy.order(np.random.default_rng(1))[:8].tolist()
+    drawn = [busy.sample(index, 96, np.random.default_rng(index)) for index in range(first, last + 1)][-1]
+    again = fresh.sample(last, 96, np.random.default_rng(last))
+    assert all(np.array_equal(drawn[name], again[name]) for name in again)
+
+
+def test_a_pool_replaces_its_things_one_after_the_other() -> None:
+    pool = scenes.Pool(lambda rng: int(rng.integers(1 << 40)), capacity=5)
+    rng = np.random.default_rng(0)
+    held = [{pool.draw(rng, place) for _ in range(60)} for place in (0, 100, scenes.LASTS // 2, scenes.LASTS)]
+    assert [len(things) for things in held] == [5] * 4
+    kept = [len(held[0] & things) for things in held]
+    assert kept[:2] == [5, 5]
+    assert 1 < kept[2] < 4
+    assert kept[3] == 0
+
+
+def test_a_folder_of_cut_heads_is_told() -> None:
+    with pytest.raises(InputError, match="cut their heads"):
+        scenes.Pool(lambda _: None, capacity=5).draw(np.random.default_rng(0), 0)
+
+
+def test_shards_of_the_stream_have_names(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    data = task.create({"data": {"backgrounds": ""}}).data(tmp_path, held_out=False)
+    names = data.refresh()
+    assert names == ("heads/shard-00000", "scenes/shard-00000")
+    for file in (tmp_path / "crops").iterdir():
+        (tmp_path / "crops" / file.name.replace("00000", "00001")).write_bytes(file.read_bytes())
+    assert data.refresh(names) == names
+    assert data.refresh() == ("heads/shard-00000", "heads/shard-00001", "scenes/shard-00000")
+    with pytest.raises(InputError, match=r"no shard .*shard-00007\.npz"):
+        data.refresh(("heads/shard-00007",))
 
 
 def test_scene_labels_follow_the_zoom(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headwise.errors import SettingsError
 from headwise.training.settings import Mining
 
 
@@ -39,6 +40,8 @@ class LossHistory:
         `names` are the shards: a sample keeps its index while shards are only added behind; if not, the
         history is forgotten.
         """
+        if plain.max(initial=-1) >= count:
+            raise SettingsError("[mining] needs data with a fixed number of samples; set share = 0")
         if names[: len(self._names)] != self._names or count < len(self._sums):
             self._sums, self._weights = np.zeros(0, np.float32), np.zeros(0, np.float32)
         self._names = names

@@ -1,13 +1,13 @@
 """Endless pictures for the detector: rendered scenes and compositions of cut-out heads, mixed.
 
 Composing on the fly costs a few milliseconds and never shows the same picture twice. Decoded heads, views
-and drawn things are kept in pools of which a part is replaced all the time; folders are looked through
-again now and then, so shards that are still being rendered join in.
+and drawn things are kept in pools of which a part is replaced all the time. What a pool holds depends on the
+place in the stream of pictures alone, so that a picture is the same whoever makes it and whenever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -40,9 +40,10 @@ from headwise.warp import Border, Warp
 
 HEADS_KEPT, SCENES_KEPT, VIEWS_KEPT, DRAWN_KEPT, TEXTURES_KEPT = 1000, 120, 200, 300, 100
 TEXTURE_PX = 256
-REPLACED_SHARE = 0.15  # of the draws from a full pool that bring in something new
+LASTS = 2500  # pictures for which a thing stays in its pool: about 0.15 of the draws bring in something new
+TRIES = 200  # to make a thing
 HELD_OUT_EACH = 20  # every 20th item of a shard is never trained on
-RESCAN_EVERY = 5000  # items read between two looks at the folder
+HARD_SHARE = 0.4  # of the clutter, once there are hard negatives
 HEAD_COUNTS = (
     (0, 0.12),
     (1, 0.34),
@@ -68,65 +69,70 @@ class Scene:
 
 
 class Pool(Generic[T]):
-    """Things that are slow to make, kept for reuse; ``make`` may return None: nothing this time."""
+    """Things that are slow to make, kept for reuse; ``make`` may return None: not this time.
+
+    Slot j holds what ``make`` draws from the generator seeded by (j, version); versions rise as the place in
+    the stream does, not all at once.
+    """
 
     def __init__(self, make: Callable[[Generator], T | None], capacity: int) -> None:
         self._make = make
         self._capacity = capacity
-        self._kept: list[T] = []
+        self._kept: dict[int, tuple[int, T]] = {}
 
-    def draw(self, rng: Generator) -> T:
-        full = len(self._kept) >= self._capacity
-        if not full or rng.random() < REPLACED_SHARE:
-            fresh = self._make(rng)
-            if fresh is not None and full:
-                self._kept[int(rng.integers(0, self._capacity))] = fresh
-            elif fresh is not None:
-                self._kept.append(fresh)
-                return fresh
-            elif not self._kept:
-                return self.draw(rng)
-        return self._kept[int(rng.integers(0, len(self._kept)))]
+    def draw(self, rng: Generator, place: int) -> T:
+        """Any of the things that are in the pool at this place of the stream."""
+        slot = int(rng.integers(0, self._capacity))
+        version = (place + slot * LASTS // self._capacity) // LASTS
+        kept = self._kept.get(slot)
+        if kept is None or kept[0] != version:
+            kept = self._kept[slot] = (version, self._made(np.random.default_rng((slot, version))))
+        return kept[1]
+
+    def _made(self, rng: Generator) -> T:
+        for _ in range(TRIES):
+            thing = self._make(rng)
+            if thing is not None:
+                return thing
+        raise InputError(
+            f"{TRIES} crops in a row cut their heads; render them with more room around the head"
+        )
 
 
 class ShardFolder:
-    """Random items of the shards in a folder: arrays by name, and pictures by the file that holds them."""
+    """Random items of shards in a folder: arrays by name, and pictures by the file that holds them.
 
-    def __init__(self, folder: Path, arrays: tuple[str, ...], held_out: bool) -> None:
-        self._folder, self._arrays, self._held_out = folder, arrays, held_out
-        self._shards: dict[Path, dict[str, NDArray[Any]]] = {}
-        self._names: list[Path] = []
-        self._shares = np.zeros(0)
-        self._reads = 0
-        self._scan()
+    ``names``: of the shards to take, without suffix; None: all there are.
+    """
 
-    def __len__(self) -> int:
-        return sum(len(shard["image_offset"]) - 1 for shard in self._shards.values())
+    def __init__(
+        self, folder: Path, arrays: tuple[str, ...], held_out: bool, names: tuple[str, ...] | None = None
+    ) -> None:
+        self._arrays, self._held_out = arrays, held_out
+        if names is None:
+            names = tuple(sorted(path.stem for path in folder.glob("shard-*.npz")))
+        read = {name: self._open(folder / f"{name}.npz") for name in names}
+        # The first item is a held-out one.
+        self._shards = {n: s for n, s in read.items() if len(s["image_offset"]) > 1 + (not held_out)}
+        if not self._shards:
+            raise InputError(f"no shards with pictures in {folder}")
+        counts = np.array([len(shard["image_offset"]) - 1 for shard in self._shards.values()], float)
+        self._shares = counts / counts.sum()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._shards)
 
     def draw(self, rng: Generator) -> Item:
-        self._reads += 1
-        if self._reads % RESCAN_EVERY == 0:
-            self._scan()
-        path = self._names[int(rng.choice(len(self._names), p=self._shares))]
-        shard = self._shards[path]
+        shard = self._shards[self.names[int(rng.choice(len(self._shares), p=self._shares))]]
         while True:
             index = int(rng.integers(0, len(shard["image_offset"]) - 1))
             if (index % HELD_OUT_EACH == 0) == self._held_out:
                 return Item(shard, index)
 
-    def _scan(self) -> None:
-        for path in sorted(self._folder.glob("shard-*.npz")):
-            if path not in self._shards:
-                shard = self._open(path)
-                if len(shard["image_offset"]) > 1 + (not self._held_out):  # the first item is a held-out one
-                    self._shards[path] = shard
-        if not len(self):
-            raise InputError(f"no shards with pictures in {self._folder}")
-        self._names = list(self._shards)
-        counts = np.array([len(self._shards[p]["image_offset"]) - 1 for p in self._names], float)
-        self._shares = counts / counts.sum()
-
     def _open(self, path: Path) -> dict[str, NDArray[Any]]:
+        if not path.is_file():
+            raise InputError(f"no shard {path}; the run was trained on it")
         with np.load(path, allow_pickle=False) as stored:
             missing = [name for name in ("image_offset", *self._arrays) if name not in stored]
             if missing:
@@ -176,11 +182,16 @@ def decoded(coded: NDArray[np.uint8], flags: int) -> Picture:
 
 
 class SceneSource:
-    """Call it with a random generator and a size for the next Scene; see ``create``."""
+    """Call it with a random generator, a size and a place in the stream for a Scene; see ``create``.
+
+    ``hard_negatives``: parts of pictures that were taken for heads; once there are some, they are clutter.
+    """
 
     def __init__(
         self, heads: ShardFolder, scenes: ShardFolder | None, views: ShardFolder | None, scene_share: float
     ) -> None:
+        self.folders = {"heads": heads, "scenes": scenes, "backgrounds": views}
+        self.hard_negatives: Sequence[Sprite] = ()
         self._scenes = None if scenes is None else Pool(lambda rng: _read_scene(rng, scenes), SCENES_KEPT)
         self._scene_share = scene_share if scenes is not None else 0.0
         self._heads = Pool(lambda rng: _read_head(rng, heads), HEADS_KEPT)
@@ -192,48 +203,50 @@ class SceneSource:
             small=0.15, smallest_px=40, blur=0.15, motion=0.05, jpeg=0.3, sharpen=0.08
         )
 
-    def __call__(self, rng: Generator, size_px: int) -> Scene:
-        """``size_px``: side of the picture, a multiple of 32."""
+    def __call__(self, rng: Generator, size_px: int, place: int) -> Scene:
+        """``size_px``: side of the picture, a multiple of 32; ``place``: 0 or more."""
         if self._scenes is not None and rng.random() < self._scene_share:
-            scene = zoomed_scene(rng, *self._scenes.draw(rng), size_px)
+            scene = zoomed_scene(rng, *self._scenes.draw(rng, place), size_px)
         else:
-            scene = self._composition(rng, size_px)
+            scene = self._composition(rng, size_px, place)
         image = self._degrade.draw(rng)(self._colour.draw(rng)(scene.image))
         return Scene(np.ascontiguousarray(image), scene.labels)
 
-    def _composition(self, rng: Generator, size_px: int) -> Scene:
+    def _composition(self, rng: Generator, size_px: int, place: int) -> Scene:
         counts, shares = zip(*HEAD_COUNTS, strict=True)
-        place = int(rng.choice(len(counts), p=shares))
-        fewest = counts[place - 1] + 1 if place else 0
-        count = int(rng.integers(fewest, counts[place] + 1))
-        heads = [self._heads.draw(rng) for _ in range(min(count, MOST_HEADS))]
+        chosen = int(rng.choice(len(counts), p=shares))
+        fewest = counts[chosen - 1] + 1 if chosen else 0
+        count = int(rng.integers(fewest, counts[chosen] + 1))
+        heads = [self._heads.draw(rng, place) for _ in range(min(count, MOST_HEADS))]
         things = int(rng.integers(1, MOST_CLUTTER + 1) * (rng.random() < CLUTTER_SHARE))
-        clutter = [self._thing(rng) for _ in range(things)]
+        clutter = [self._thing(rng, place) for _ in range(things)]
         covers = int(rng.integers(1, MOST_OCCLUDERS + 1) * (rng.random() < OCCLUDED_SHARE))
-        occluders = [self._drawn.draw(rng) for _ in range(covers)]
+        occluders = [self._drawn.draw(rng, place) for _ in range(covers)]
         sides = head_sides(rng, len(heads), size_px)
-        made = compose(rng, self._background(rng, size_px), heads, sides, clutter, occluders)
+        made = compose(rng, self._background(rng, size_px, place), heads, sides, clutter, occluders)
         return Scene(made.image, made.labels)
 
-    def _thing(self, rng: Generator) -> Sprite:
+    def _thing(self, rng: Generator, place: int) -> Sprite:
         """Something that is no head, though some of it is made of one."""
+        if self.hard_negatives and rng.random() < HARD_SHARE:
+            return self.hard_negatives[int(rng.integers(0, len(self.hard_negatives)))]
         kind = rng.random()
         if kind < 0.12:
-            return without_head(self._heads.draw(rng))
+            return without_head(self._heads.draw(rng, place))
         if kind < 0.18:
-            return shuffled(rng, self._heads.draw(rng))
-        return self._drawn.draw(rng)
+            return shuffled(rng, self._heads.draw(rng, place))
+        return self._drawn.draw(rng, place)
 
-    def _background(self, rng: Generator, size: int) -> Picture:
+    def _background(self, rng: Generator, size: int, place: int) -> Picture:
         if self._views is None or rng.random() >= VIEW_SHARE:
-            return window(rng, self._textures.draw(rng), size)
-        image = window(rng, self._views.draw(rng), size)
+            return window(rng, self._textures.draw(rng, place), size)
+        image = window(rng, self._views.draw(rng, place), size)
         if rng.random() < COLLAGE_SHARE:
-            other, edge = window(rng, self._views.draw(rng), size), int(rng.uniform(0.1, 0.9) * size)
+            other, edge = window(rng, self._views.draw(rng, place), size), int(rng.uniform(0.1, 0.9) * size)
             image[edge:] = other[edge:]
         if rng.random() < COLLAGE_SHARE:
             edge = int(rng.uniform(0.1, 0.9) * size)
-            image[:, edge:] = window(rng, self._views.draw(rng), size)[:, edge:]
+            image[:, edge:] = window(rng, self._views.draw(rng, place), size)[:, edge:]
         return image
 
 
@@ -324,16 +337,22 @@ def create(
     *,
     scene_share: float = 0.35,
     held_out: bool = False,
+    shards: dict[str, tuple[str, ...]] | None = None,
 ) -> SceneSource:
     """``heads``: folder of crop shards; ``scenes``: of scene shards, ``scene_share`` of the pictures come
     from there;
     ``backgrounds``: of shards of views without people. ``held_out``: made of the items no other source uses.
+    ``shards``: names to take, by the three folders' names here; None: all there are.
     """
     crop_arrays = ("mask_offset", "points68_px", "visibility")
     scene_arrays = ("head_start", "box", "points5_px", "points5_visible", "visible_fraction", "ignore")
-    return SceneSource(
-        ShardFolder(Path(heads), crop_arrays, held_out),
-        None if scenes is None else ShardFolder(Path(scenes), scene_arrays, held_out),
-        None if backgrounds is None else ShardFolder(Path(backgrounds), (), held_out),
-        scene_share,
-    )
+
+    def opened(name: str, folder: str | Path | None, arrays: tuple[str, ...]) -> ShardFolder | None:
+        if folder is None:
+            return None
+        return ShardFolder(Path(folder), arrays, held_out, None if shards is None else shards.get(name, ()))
+
+    cropped = opened("heads", heads, crop_arrays)
+    assert cropped is not None
+    views = opened("backgrounds", backgrounds, ())
+    return SceneSource(cropped, opened("scenes", scenes, scene_arrays), views, scene_share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 
 from headwise import plugins
 from headwise.boxes import iou_matrix, non_maximum_suppression
+from headwise.errors import SettingsError
 from headwise.training.datasets import scenes
-from headwise.training.datasets.scenes import SceneSource
+from headwise.training.datasets.scenes import SceneSource, window
+from headwise.training.hard_negatives import HardNegatives, taken_for_heads
 from headwise.training.heads.detector import DecodedDetector, DetectorNetwork, RawDetections
 from headwise.training.loop import Batch, Deployable, Sample, Validation
 from headwise.training.losses.detection import HeadTargets, detection_loss
@@ -24,13 +27,18 @@ from headwise.training.settings import Settings, checked
 from headwise.training.sprites import Picture
 
 HEADS_IN_SAMPLE = 16  # labels are padded to so many heads
-PICTURES_IN_ROUND = 100_000  # the source is endless; a round is when the loop looks for new shards
+PICTURES_IN_ROUND = 50_000  # the source is endless; a round is when the loop looks for new shards
+STUDIED = 300  # pictures that are searched for false alarms before a round
+STUDIED_PX = 256
 PADDING, PRESENT, IGNORED = 0, 1, 2
 LOWEST_SCORE = 0.05  # of detections that are scored
 NMS_OVERLAP = 0.4
 FOUND_OVERLAP = 0.5
 FALSE_ALARMS = 0.1  # per picture, at which the recall is read off
 WORST, TILE_PX = 32, 160
+NO_HEADS = np.zeros((0, 4))
+
+log = logging.getLogger(__name__)
 
 
 class NetworkSettings(Settings):
@@ -44,12 +52,16 @@ class NetworkSettings(Settings):
 
 
 class DataSettings(Settings):
-    """Folders inside the data folder ("": none), and the share of rendered scenes among the pictures."""
+    """Folders inside the data folder ("": none), and the share of rendered scenes among the pictures.
+
+    `hard_negatives`: what the network takes for heads is shown again as clutter.
+    """
 
     crops: str = "crops"
     scenes: str = "scenes"
     backgrounds: str = "backgrounds"
     scene_share: float = 0.35
+    hard_negatives: bool = False
 
 
 class LossSettings(Settings):
@@ -70,40 +82,41 @@ class DetectorSettings(Settings):
 
 @dataclass
 class DetectorData:
-    """Pictures without end; a sample depends on its generator and on what the pools hold by then."""
+    """Pictures without end; a sample depends on its index, its generator and the shards alone.
+
+    An index is a place in the stream: it says what the pools of the source hold.
+    """
 
     folder: Path
     settings: DataSettings
     held_out: bool
-    _source: SceneSource | None = field(default=None, repr=False)
+    source: SceneSource | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return PICTURES_IN_ROUND
 
     def refresh(self, shards: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """Start anew with empty pools and the shards there are; the source itself finds later ones."""
-        del shards
+        """Names are such as heads/shard-00000, scenes/shard-00000, backgrounds/shard-00000."""
         folders = {
             "heads": self.settings.crops,
             "scenes": self.settings.scenes,
             "backgrounds": self.settings.backgrounds,
         }
         given = {name: self.folder / folder for name, folder in folders.items() if folder}
-        self._source = scenes.create(**given, scene_share=self.settings.scene_share, held_out=self.held_out)
-        return ()
+        wanted = None if shards is None else by_folder(shards)
+        self.source = scenes.create(
+            **given, scene_share=self.settings.scene_share, held_out=self.held_out, shards=wanted
+        )
+        read = {name: folder.names for name, folder in self.source.folders.items() if folder is not None}
+        return tuple(f"{name}/{shard}" for name, names in read.items() for shard in names)
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Any order will do: an index says nothing."""
-        del rng
-        return np.arange(PICTURES_IN_ROUND)
+        """A stretch of the stream."""
+        return int(rng.integers(1 << 40)) + np.arange(PICTURES_IN_ROUND)
 
     def sample(self, index: int, size_px: int, rng: np.random.Generator) -> Sample:
         """A picture and its heads, padded; ``state`` tells heads, heads to ignore and padding apart."""
-        del index
-        if self._source is None:
-            self.refresh()
-        assert self._source is not None
-        scene = self._source(rng, size_px)
+        scene = self._ready()(rng, size_px, index)
         labels = scene.labels
         count = min(len(labels.boxes), HEADS_IN_SAMPLE)
         sample = {
@@ -118,6 +131,54 @@ class DetectorData:
         sample["points_visible"][:count] = labels.points_visible[:count]
         sample["state"][:count] = np.where(labels.ignored[:count], IGNORED, PRESENT)
         return sample
+
+    def _ready(self) -> SceneSource:
+        if self.source is None:
+            self.refresh()
+        assert self.source is not None
+        return self.source
+
+
+@dataclass
+class LearningDetectorData(DetectorData):
+    """Hard negatives besides: see `headwise.training.loop.LearningData`."""
+
+    found: HardNegatives = field(default_factory=HardNegatives)
+
+    def refresh(self, shards: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        names = super().refresh(shards)
+        self._ready().hard_negatives = self.found.sprites()
+        return names
+
+    def study(self, network: nn.Module, rng: np.random.Generator) -> None:
+        """Search views without people, and rendered scenes beside their heads, for false alarms."""
+        folders = self._ready().folders
+        views, rendered = folders["backgrounds"], folders["scenes"]
+        if views is None and rendered is None:
+            raise SettingsError("task.data.hard_negatives needs the folder backgrounds or scenes")
+        fresh: list[Picture] = []
+        for number in range(STUDIED):
+            if views is not None and (rendered is None or number % 2):
+                fresh += taken_for_heads(network, window(rng, views.draw(rng).image(), STUDIED_PX), NO_HEADS)
+            elif rendered is not None:
+                item = rendered.draw(rng)
+                fresh += taken_for_heads(network, item.image(), item.heads("box"))
+        log.info("%d false alarms in %d pictures", len(fresh), STUDIED)
+        self.found.add(fresh)
+        self._ready().hard_negatives = self.found.sprites()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.found.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.found.load_state_dict(state)
+        self._ready().hard_negatives = self.found.sprites()
+
+
+def by_folder(shards: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """heads/a, heads/b -> heads: (a, b)."""
+    pairs = [name.split("/") for name in shards]
+    return {folder: tuple(name for of, name in pairs if of == folder) for folder, _ in pairs}
 
 
 class DetectorTask:
@@ -141,7 +202,8 @@ class DetectorTask:
         return network
 
     def data(self, folder: Path, held_out: bool) -> DetectorData:
-        return DetectorData(folder, self.settings.data, held_out)
+        learns = self.settings.data.hard_negatives and not held_out
+        return (LearningDetectorData if learns else DetectorData)(folder, self.settings.data, held_out)
 
     def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:
         del progress
@@ -157,8 +219,9 @@ class DetectorTask:
         """Average precision and recall on held-out pictures, points as a share of the box's side."""
         outcomes = []
         for batch in batches:
-            raw: RawDetections = network(batch["image"])
-            outcomes += [outcome(batch, raw, picture) for picture in range(len(batch["image"]))]
+            raw = RawDetections(*(values.cpu() for values in network(batch["image"])))
+            told = {name: values.cpu() for name, values in batch.items()}
+            outcomes += [outcome(told, raw, picture) for picture in range(len(batch["image"]))]
         return Validation(scores_of(outcomes), "one_minus_ap", worst_tiles(outcomes))
 
     def deployable(self, network: nn.Module) -> Deployable:

@@ -151,8 +151,10 @@ class PoseTask:
         """
         seen: list[Seen] = []
         for batch in batches:
-            answer = cast(Head, network.head).answer(network(batch["crop"]))
-            seen.append(looked_at(answer, batch, self.settings.crop.scale))
+            given = cast(Head, network.head).answer(network(batch["crop"]))
+            answer = Answer._make(None if values is None else values.cpu() for values in given)
+            told = {name: values.cpu() for name, values in batch.items()}
+            seen.append(looked_at(answer, told, self.settings.crop.scale))
         angle, euler, spread, points_nme = (
             np.concatenate([getattr(s, name) for s in seen])
             for name in ("angle_deg", "euler_deg", "spread_deg", "points_nme")
