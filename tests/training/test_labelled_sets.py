@@ -39,7 +39,7 @@ def load(name: str, folder: Path, held_out: bool = False, **options):
 
 @pytest.fixture
 def lp(tmp_path: Path) -> Path:
-    for number in range(60):
+    for number in range(24):
         for k in (0, 1):
             stem = f"LFPW_image_train_{number:04}_{k}"
             write_300w_lp(tmp_path, "LFPW", stem, (10 * k, 5, 0), points68(150, 120, 150, 160))
@@ -49,7 +49,7 @@ def lp(tmp_path: Path) -> Path:
 
 def test_a_photographs_copies_are_on_one_side_of_the_held_out_line(lp: Path) -> None:
     training, held_out = load("w300lp", lp, share=0.2), load("w300lp", lp, held_out=True, share=0.2)
-    assert len(training) + len(held_out) == 240
+    assert len(training) + len(held_out) == 96
     assert len(held_out) % 4 == 0
     groups = [{heads.faces.group_of(name) for name in heads.names} for heads in (training, held_out)]
     assert groups[1]
@@ -286,3 +286,14 @@ def test_the_pose_task_learns_from_a_mixture_of_rendered_and_labelled_heads(tmp_
     total = torch.stack([part.mean() for part in parts.values()]).sum()
     assert torch.isfinite(total)
     total.backward()
+
+
+def test_the_settings_in_the_documents_are_settings() -> None:
+    import re
+    import tomllib
+
+    page = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        checked(DataSettings, tomllib.loads(block)["task"]["data"], "task.data")

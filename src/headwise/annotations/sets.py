@@ -140,8 +140,8 @@ class PartCheck:
 class DataCheck:
     """What a check found.
 
-    broken_items: name and cause of every item that cannot be used. lacking: whole files that belong to the set and are not there. as_published: the archive's checksum;
-    None where there is nothing to compare.
+    broken_items: name and cause of every item that cannot be used. lacking: files that belong to the set and
+    are not there. as_published: whether the archive has the published checksum; None: nothing to compare.
     """
 
     facts: SetFacts
@@ -184,7 +184,10 @@ def check_faces(
     lacking: Iterable[str] = (),
     check_more: Callable[[str], object] = lambda _name: None,
 ) -> DataCheck:
-    """Read every label and decode every picture of a set. check_more: raises InputError for more of an item."""
+    """Read every label and decode every picture of a set.
+
+    check_more: raises InputError for what else may be wrong with an item.
+    """
     broken = []
     for done, name in enumerate(faces.names, start=1):
         try:
