@@ -30,6 +30,7 @@ class Page(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.words: list[str] = []
+        self.cells: list[str] = []
         self.sources: list[str] = []
         self.tags: list[str] = []
         self.feed(text)
@@ -46,6 +47,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data) -> None:
         self.words.append(data)
+        if self.open and self.open[-1] in ("th", "td", "dt"):
+            self.cells.append(data)
 
     def svgs(self) -> list[str]:
         prefix = "data:image/svg+xml;base64,"
@@ -91,6 +94,16 @@ def test_without_roll_and_spread_there_are_fewer_plots(tmp_path: Path) -> None:
     page = Page(html_report({"mine": outcome}, read_picture))
     assert len(page.svgs()) == 4
     assert "Stated spread" not in "".join(page.words)
+
+    assert "rotation" not in page.cells  # columns and facts that say nothing are left out
+    assert "by roll" not in page.cells
+
+
+def test_every_fact_of_the_list_is_told(tmp_path: Path) -> None:
+    outcome = answered(write_table(tmp_path, TRUTH))
+    outcome.report["recordings"] = ["01", "02"]
+    text = "".join(Page(html_report({"mine": outcome}, read_picture)).words)
+    assert "recordings01, 02" in text
 
 
 def test_nothing_found_and_nothing_readable(tmp_path: Path) -> None:

@@ -25,6 +25,25 @@ from headwise.rotation import Rotation
 TEMPLATE = "report.html.j2"
 WORST_SHOWN = 32
 JPEG_QUALITY = 82
+FACTS = {
+    "items": "items scored",
+    "listed": "items listed",
+    "excluded": "outside the protocol",
+    "order": "Euler order",
+    "list_sha256": "SHA-256 of the list",
+    "labels_sha256": "SHA-256 of the labels",
+}
+"""Keys of a report whose names want more words."""
+SCORES = (
+    "unreadable",
+    "maev",
+    "mean_rotation_offset",
+    "recall",
+    "recall_profile",
+    "false_per_image",
+    "threshold",
+)
+"""Plain values of a report that are shown elsewhere."""
 NO_BREAK_SPACE = "\u00a0"
 
 
@@ -132,12 +151,41 @@ def pose_headlines(outcomes: Mapping[str, Outcome]) -> list[Table]:
                 for name, r in reports.items()
             ],
         ),
+        *other_tables(reports),
         *calibration_tables(reports),
         *hidden_tables(reports),
     ]
     if len(outcomes) > 1:
         tables.append(difference_table(comparison(outcomes)["differences"]))
-    return [table for table in tables if table.rows]
+    return [known_columns(table) for table in tables if table.rows]
+
+
+def known_columns(table: Table) -> Table:
+    """Without the columns that say nothing in any row; the first one names the rows and stays."""
+    kept = [i for i in range(len(table.columns)) if i == 0 or any(row[i] != UNKNOWN for row in table.rows)]
+    rows = [[row[i] for i in kept] for row in table.rows]
+    return Table(table.heading, [table.columns[i] for i in kept], rows)
+
+
+def other_tables(reports: Mapping[str, Json]) -> list[Table]:
+    """Scores under other rules: missed faces, the mean offset taken out, moved boxes."""
+    rows = []
+    for name, r in reports.items():
+        aligned, moved = r.get("aligned"), r.get("perturbed")
+        rows.append(
+            (
+                name,
+                number(r["mae_with_missed"]["mean"] if "mae_with_missed" in r else None),
+                number(aligned["mae"]["mean"] if aligned else None),
+                number(aligned["geodesic"]["mean"] if aligned else None),
+                signed(moved["mean_cost"] if moved else None),
+                signed(moved["worst_cost"] if moved else None),
+            )
+        )
+    columns = ("model", "MAE, missed as errors", "MAE, mean offset taken out", "rotation, likewise",
+               "cost of moved boxes", "of the worst")  # fmt: skip
+    heading = "Under other rules, degrees"
+    return [Table(heading, columns, rows)]
 
 
 def calibration_tables(reports: Mapping[str, Json]) -> list[Table]:
@@ -218,7 +266,7 @@ def pose_figures(poses: Mapping[str, ScoredPoses], reports: Mapping[str, Json]) 
     made = [
         (
             plots.error_over_angle(poses, column),
-            f"Error over the labelled {angle}: median and quartiles of groups of equal size"
+            f"Error over the labelled {angle}: median and quartiles of groups of items"
             + (", and the single items." if len(poses) == 1 else "."),
         )
         for column, angle in enumerate(plots.ANGLES)
@@ -251,7 +299,7 @@ def bin_tables(reports: Mapping[str, Json]) -> list[Table]:
     headings = {"by_yaw": "yaw from zero", "by_pitch": "pitch", "by_roll": "roll"}
     made = one_models_bins if len(reports) == 1 else side_by_side_bins
     return [
-        made(heading, {name: report[key] for name, report in reports.items()})
+        known_columns(made(heading, {name: report[key] for name, report in reports.items()}))
         for key, heading in headings.items()
         if any(report[key] for report in reports.values())
     ]
@@ -316,21 +364,13 @@ def angles(item: WorstItem, rotation: Rotation | None, order: EulerOrder) -> str
 
 
 def facts(report: Json) -> list[tuple[str, str]]:
-    """What was scored, for a list of terms."""
-    shown = {
-        "protocol": "protocol",
-        "list": "list",
-        "items": "items scored",
-        "listed": "items listed",
-        "excluded": "outside the protocol",
-        "profiles": "profiles",
-        "missed": "missed",
-        "order": "Euler order",
-        "boxes": "boxes",
-        "list_sha256": "SHA-256 of the list",
-        "labels_sha256": "SHA-256 of the labels",
-    }
-    return [(label, str(report[key])) for key, label in shown.items() if key in report]
+    """What was scored, for a list of terms: every plain value that is no score, and lists of such."""
+    made = []
+    for key, value in report.items():
+        values = value if isinstance(value, list) else [value]
+        if key not in SCORES and values and all(isinstance(one, str | int | float) for one in values):
+            made.append((FACTS.get(key, key.replace("_", " ")), ", ".join(map(str, values))))
+    return made
 
 
 def card_facts(report: Json) -> list[tuple[str, str]]:
@@ -384,4 +424,6 @@ def percent(value: float | None) -> str:
 
 def interval(one: Json, shown: Callable[[float | None], str] = number) -> str:
     """`low` to `high` on one line."""
+    if one["low"] is None:
+        return UNKNOWN
     return f"{shown(one['low'])} to {shown(one['high'])}".replace(" ", NO_BREAK_SPACE)

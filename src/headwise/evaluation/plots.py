@@ -198,9 +198,16 @@ def _dots(axes: Axes, x: Floats, y: Floats) -> None:
 
 
 def _grouped_quartiles(angle: Floats, error: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """(groups,) mean angle and quartiles of the error, in groups of equal size along the angle."""
+    """(groups,) mean angle and quartiles of the error, in groups along the angle.
+
+    One for each angle if there are few different ones, else of equal size.
+    """
+    values = np.unique(angle)
     groups = int(np.clip(len(angle) // FEWEST_IN_GROUP, 1, MOST_GROUPS))
-    members = np.array_split(np.argsort(angle, kind="stable"), groups)
+    if len(values) <= MOST_GROUPS:
+        members = [np.flatnonzero(angle == value) for value in values]
+    else:
+        members = np.array_split(np.argsort(angle, kind="stable"), groups)
     middle = np.array([angle[one].mean() for one in members])
     low, median, high = np.array([np.percentile(error[one], QUARTILES) for one in members]).T
     return middle, low, median, high
@@ -218,8 +225,9 @@ def _known(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 
 def _edges(angle_deg: Floats, cell_deg: float) -> Floats:
-    first, last = np.floor(angle_deg.min() / cell_deg), np.floor(angle_deg.max() / cell_deg) + 1
-    return np.arange(first, last + 1) * cell_deg
+    """Of cells about the multiples of `cell_deg`: labels like to stand there."""
+    first, last = np.floor(np.array([angle_deg.min(), angle_deg.max()]) / cell_deg + 0.5)
+    return (np.arange(first, last + 2) - 0.5) * cell_deg
 
 
 def _write_cells(
