@@ -55,6 +55,20 @@ def test_an_incomplete_copy_says_what_and_where(three: Path) -> None:
     assert (three / "broken.txt").read_text() == "AFLW2000/image00003.jpg\n"
 
 
+def test_a_copy_of_the_right_size_with_a_broken_item_is_incomplete(three: Path) -> None:
+    (three / "AFLW2000/image00003.mat").write_bytes(b"")
+    result = run("check", "aflw2000", three)
+    assert result.exit_code == 1
+    assert "items: 3 of 3" in result.stdout
+
+
+def test_a_label_without_its_picture_makes_a_copy_incomplete(three: Path) -> None:
+    (three / "AFLW2000/image00005.mat").write_bytes(b"")
+    result = run("check", "aflw2000", three)
+    assert result.exit_code == 1
+    assert "missing: AFLW2000/image00005.jpg" in result.stdout
+
+
 def test_a_copy_without_a_whole_item_is_unusable(three: Path) -> None:
     for label in three.rglob("*.mat"):
         label.write_bytes(b"")

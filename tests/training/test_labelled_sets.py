@@ -297,3 +297,39 @@ def test_the_settings_in_the_documents_are_settings() -> None:
     assert len(blocks) == 2
     for block in blocks:
         checked(DataSettings, tomllib.loads(block)["task"]["data"], "task.data")
+
+
+def test_a_run_on_a_mixture_resumes_to_the_same_weights(mixture: Mixture, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("lightning_fabric")
+    from toy_task import ToyTask, run_in, weights
+
+    class Levels(HeadSamples):
+        def sample(self, index, size_px, rng):
+            sample = super().sample(index, size_px, rng)
+            return {"picture": sample["crop"], "level": sample["rotation"][0, 2]}
+
+    def run(name: str):
+        data = Levels(mixture, AugmentSettings(), 1.2, held_out=False)
+        return run_in(tmp_path / name, ToyTask(data=data), samples=96)
+
+    whole = run("whole")
+    whole.train()
+    stopped = run("halves")
+    original, steps = stopped._step, []
+
+    def step(batch):
+        steps.append(batch["index"])
+        if len(steps) == 3:
+            stopped.stop()
+        return original(batch)
+
+    stopped._step = step
+    stopped.train()
+    continued = run("halves")
+    assert continued.resume()
+    assert continued.position.samples == 24
+    continued.train()
+    assert whole.position.round > 0, "more than one round of 40"
+    for name, value in weights(whole).items():
+        torch.testing.assert_close(value, weights(continued)[name], rtol=0, atol=0)
