@@ -25,6 +25,7 @@ EXTRA_OF_MODULE = {
     "pyarrow": "table",
     "scipy": "data",
     "tensorboardX": "train",
+    "timm": "timm",
     "torch": "train",
 }
 """Optional packages by the name they are imported under, and the extra that installs each."""
