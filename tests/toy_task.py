@@ -1,7 +1,7 @@
 """The smallest task: pictures of one grey level, which a network of a few weights learns to read off.
 
-Run as a program it is one training run: `toy_task.py FOLDER DEVICES [STOPPER]`; every process leaves its
-weights in FOLDER. Process STOPPER is told to stop in its third step.
+Run as a program it is one training run: `toy_task.py FOLDER DEVICES`; every process leaves in FOLDER what it
+saw, and its weights.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from headwise.training.loop import Batch, Deployable, Run, Sample, Validation
 from headwise.training.settings import RunSettings, checked
 
 COUNT = 40
+STOPPED_AFTER = 12
 
 
 @dataclass
@@ -109,20 +110,25 @@ def weights(run: Run) -> dict[str, Tensor]:
     return run.network.module.state_dict() | {f"mean {name}": value for name, value in average.items()}
 
 
-def main(folder: str, devices: str, stopper: str = "") -> None:
-    run = run_in(Path(folder), devices=int(devices), mining={"share": 0.5}, samples=96)
+def stopped_run(folder: Path, devices: int) -> dict[str, Any]:
+    """What this process saw and has of a run whose last process is told to stop in its twelfth step."""
+    run = run_in(folder, devices=devices, mining={"share": 0.5}, samples=960)
     original, steps = run._step, []
 
     def step(batch: Batch) -> dict[str, float]:
         steps.append(batch["index"].tolist())
-        if stopper == str(run.fabric.global_rank) and len(steps) == 3:
+        if run.fabric.global_rank == devices - 1 and len(steps) == STOPPED_AFTER:
             run.stop()
         return original(batch)
 
     run._step = step  # type: ignore[method-assign]
     run.train()
-    left = {"weights": weights(run), "steps": steps, "samples": run.position.samples}
-    torch.save(left, Path(folder) / f"rank{run.fabric.global_rank}.pt")
+    return {"weights": weights(run), "steps": steps, "rank": run.fabric.global_rank}
+
+
+def main(folder: str, devices: str) -> None:
+    left = stopped_run(Path(folder), int(devices))
+    torch.save(left, Path(folder) / f"rank{left['rank']}.pt")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,19 +16,15 @@ from headwise.errors import InputError, SettingsError  # noqa: E402
 from headwise.training.checkpoint import load_checkpoint  # noqa: E402
 
 
-def left_by(folder: Path, devices: int, stopper: str = "") -> list[dict[str, Any]]:
-    """What the processes of one run left behind."""
-    folder.mkdir()
-    words = [sys.executable, toy_task.__file__, str(folder), str(devices), *([stopper] if stopper else [])]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+def test_two_processes_see_what_one_sees_and_stop_together(tmp_path: Path) -> None:
+    """The second of the two is told to stop; rounds are mined, so both must know all losses."""
+    words = [sys.executable, toy_task.__file__, str(tmp_path / "two"), "2"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    return [torch.load(folder / f"rank{rank}.pt") for rank in range(devices)]
-
-
-def test_two_processes_see_what_one_sees(tmp_path: Path) -> None:
-    (one,) = left_by(tmp_path / "one", 1)
-    first, second = left_by(tmp_path / "two", 2)
-    assert len(one["steps"]) == len(first["steps"]) == 12
+    assert "Warning" not in done.stderr
+    first, second = (torch.load(tmp_path / f"two/rank{rank}.pt") for rank in range(2))
+    one = toy_task.stopped_run(tmp_path / "one", 1)
+    assert len(one["steps"]) == len(first["steps"]) == len(second["steps"]) == toy_task.STOPPED_AFTER
     for whole, mine, yours in zip(one["steps"], first["steps"], second["steps"], strict=True):
         assert sorted(whole) == sorted(mine + yours)
         assert len(mine) == len(yours)
@@ -38,12 +33,8 @@ def test_two_processes_see_what_one_sees(tmp_path: Path) -> None:
         torch.testing.assert_close(first["weights"][name], value, rtol=1e-4, atol=1e-6)
     files = {path.name for path in (tmp_path / "two").iterdir()}
     assert files >= {"last.ckpt", "best.ckpt", "log.csv", "batch.png", "worst.png"}
-
-
-def test_all_processes_stop_at_the_step_in_which_one_was_told_to(tmp_path: Path) -> None:
-    both = left_by(tmp_path / "stopped", 2, stopper="1")
-    assert [left["samples"] for left in both] == [24, 24]
-    assert load_checkpoint(tmp_path / "stopped/last.ckpt")["position"]["samples"] == 24
+    samples = 8 * toy_task.STOPPED_AFTER
+    assert load_checkpoint(tmp_path / "two/last.ckpt")["position"]["samples"] == samples
 
 
 def test_the_batch_must_be_divisible() -> None:

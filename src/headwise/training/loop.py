@@ -462,9 +462,17 @@ class Run:
         each = [part.detach().float() for part in parts.values() if part.ndim]
         if not each:
             raise SettingsError("[mining] needs losses per sample, and this task's are means; set share = 0")
-        shared: Any = self.fabric.all_gather({"indices": indices, "losses": torch.stack(each).sum(0)})
-        every = {name: value.flatten().cpu().numpy() for name, value in shared.items()}
-        history.remember(every["indices"], every["losses"])
+        history.remember(self._of_all(indices), self._of_all(torch.stack(each).sum(0)))
+
+    def _of_all(self, values: Tensor) -> NDArray[Any]:
+        """(n,) of this device -> (devices * n,)."""
+        if self.fabric.world_size == 1:
+            return np.asarray(values.cpu())
+        shape = (self.fabric.world_size, len(values))
+        blocks = torch.zeros(shape, dtype=values.dtype, device=values.device)
+        blocks[self.fabric.global_rank] = values
+        every: Any = self.fabric.all_reduce(blocks, reduce_op="sum")
+        return np.asarray(every.flatten().cpu())
 
     def check(self, means: dict[str, float], size_px: int) -> None:
         """Score the averaged weights on held-out samples at `size_px`; log them, keep the best weights."""
