@@ -38,7 +38,7 @@ def imported_torchvision() -> ModuleType:
 @cache
 def declared_operators() -> torch.library.Library:
     """The declarations, which live as long as this object."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for schema in SCHEMAS:
-        library.define(schema)
+        library.define(schema)  # type: ignore[no-untyped-call]
     return library

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from difflib import get_close_matches
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,8 @@ def create(*, model: str, pretrained: bool = False) -> Timm:
         raise SettingsError(f"no model of timm {model!r}; near it: {guess}; timm.list_models() has all")
     try:
         body: nn.Module = timm.create_model(model, pretrained=pretrained, features_only=True)
-        channels, stride = body.feature_info.channels()[-1], body.feature_info.reduction()[-1]
+        facts: Any = body.feature_info
+        channels, stride = facts.channels()[-1], facts.reduction()[-1]
         with torch.no_grad():
             shape = tuple(body.eval()(torch.zeros(1, 3, TRIED_PX, TRIED_PX))[-1].shape)
     except (RuntimeError, AssertionError, NotImplementedError) as wrong:

@@ -64,7 +64,7 @@ def cross_entropy(logits: Tensor, truth_deg: Tensor, bins: AngleBins, sigma_deg:
     """
     truth_deg, is_known = bins.known(truth_deg)
     labels = soft_labels(bins, truth_deg, sigma_deg) if sigma_deg else hard_labels(bins, truth_deg)
-    least = torch.special.entr(labels).sum(1)
+    least: Tensor = torch.special.entr(labels).sum(1)
     return is_known * (-(labels * torch.log_softmax(logits, 1)).sum(1) - least)
 
 
