@@ -212,7 +212,7 @@ def _mouth(body: Body, rng: np.random.Generator) -> list[Mesh]:
     name = str(rng.choice(["teeth/teeth_base", "teeth/teeth_shape03"]))
     teeth = body.fit(name)
     teeth = (teeth - teeth.mean(0)) * np.array([0.86, 0.94, 0.92], np.float32) + teeth.mean(0) + [0, 0, -0.03]
-    shade = np.clip((teeth[:, 2] - (teeth[:, 2].max() - 0.45)) / 0.45, 0.05, 1) * rng.uniform(0.6, 1.0)
+    shade = np.clip((teeth[:, 2] - (teeth[:, 2].max() - 0.45)) / 0.45, 0.05, 1) * rng.uniform(0.8, 1.5)
     tint = np.array([1.0, 0.96, 0.88]) * rng.uniform(0.8, 1.15)
     enamel = Material("inner", "teeth", tint=rgba(tint), surface=(0.25, 0.04, 0.5, 1), casts_shadow=False)
     tongue = body.fit("tongue/tongue01")
