@@ -147,7 +147,8 @@ def sample_expression(rng: np.random.Generator) -> dict[str, float]:
             "mouth-corner-puller": rng.uniform(0.2, 1.1),
             "mouth-open": rng.choice([0, rng.uniform(0.05, 0.5)]),
             "mouth-parling": rng.choice([0, rng.uniform(0.2, 1.0)], p=[0.35, 0.65]),
-            "mouth-upward-retraction": rng.choice([0, rng.uniform(0.2, 0.8)], p=[0.4, 0.6]),  # bares the teeth
+            # bares the teeth
+            "mouth-upward-retraction": rng.choice([0, rng.uniform(0.2, 0.8)], p=[0.4, 0.6]),
             "eye-left-slit": squint,
             "eye-right-slit": squint,
         }
