@@ -27,6 +27,7 @@ from headwise.cli import app, export  # noqa: E402
 from headwise.errors import HeadwiseError, InputError, ModelError, SettingsError  # noqa: E402
 from headwise.model_card import ModelCard, read_card  # noqa: E402
 from headwise.training.checkpoint import load_checkpoint  # noqa: E402
+from headwise.training.trained import read_run  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -177,6 +178,15 @@ def test_the_card_says_where_the_weights_are_from(pose_file: Path, detector_file
     assert card.input["shape"] == [1, "height", "width", 3]
     assert card.settings["threshold"] == 0.001
     assert "recall" in card.scores["held_out_renders"]
+
+
+def test_the_best_weights_can_be_asked_for(pose_run: Path, tmp_path: Path) -> None:
+    best, last = read_run(pose_run, best=True), read_run(pose_run)
+    assert best.samples == last.samples == 24  # the run was validated once, at its end
+    assert best.scores == last.scores
+    assert best.scores.keys() >= {"geodesic_mean_deg"}
+    with pytest.raises(InputError, match=r"no checkpoint .*best\.ckpt"):
+        read_run(tmp_path, best=True)
 
 
 @pytest.mark.usefixtures("exporter_remembers")

@@ -27,7 +27,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """The state that was saved; InputError if the file is missing or is no checkpoint of this schema."""
     if not path.is_file():
-        raise InputError(f"no checkpoint {path}; a run folder holds last.ckpt")
+        raise InputError(f"no checkpoint {path}; a run folder holds last.ckpt and best.ckpt")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as wrong:
