@@ -167,7 +167,6 @@ class CropShards:
 def create(*, folder: Path, held_out: bool = False, in_memory: bool = False) -> CropShards:
     """The reader; call `refresh` before use.
 
-    in_memory keeps every picture decoded (150 kB each at 192 px), in memory that all workers share: a sample
-    then costs less than half.
+    in_memory keeps every picture decoded (150 kB each at 192 px), in memory that forked workers share.
     """
     return CropShards(folder, held_out, in_memory)
