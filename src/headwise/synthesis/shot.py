@@ -86,11 +86,15 @@ def sample_pose(rng: np.random.Generator) -> Rotation:
 
 
 def sample_crop_shot(landmarks_dm: FloatArray, size_px: int, rng: np.random.Generator) -> Shot:
-    """A tight picture: the 68 points' box fills 37-53 % of its side, the field of view is 8 to 60 deg."""
+    """A tight picture: the 68 points' box fills 37-53 % of its side.
+
+    The camera stands 0.4 to 4.5 m away (half of them beyond 1.3 m, as photographers and room cameras do):
+    a network that takes faces for nearer than they are reads turns too small, by 9 % at 0.7 m for 3 m.
+    """
     ray_from_head = sample_pose(rng)
     box_px = size_px / rng.uniform(1.9, 2.7)
-    field = np.radians(np.exp(rng.uniform(np.log(8), np.log(60))))
-    off_axis = np.radians(rng.uniform(-22, 22, 2)) if field > np.radians(11) else np.zeros(2)
+    field = np.radians(np.exp(rng.uniform(np.log(4), np.log(45))))
+    off_axis = np.radians(rng.uniform(-22, 22, 2)) if rng.random() < 0.7 else np.zeros(2)
     window_dm = FACE_SPAN_DM * size_px / box_px
     distance_dm = max(window_dm / (2 * np.tan(field / 2)), CLOSEST_DM)
     direction = np.array([np.tan(off_axis[0]), np.tan(off_axis[1]), 1.0])
