@@ -17,7 +17,7 @@ from headwise.estimator import (
     position_from_points,
 )
 from headwise.rotation import Rotation
-from tiny_models import YAW_DEG
+from tiny_models import SIZE_PX, SPREAD_PX, YAW_DEG
 
 RNG = np.random.default_rng(3)
 POINTS_M = RNG.uniform(-0.08, 0.08, (68, 3))
@@ -36,6 +36,19 @@ def test_points_come_back_to_the_picture(tiny_pose_model: Path) -> None:
     )
     found = Box.from_points(estimate.keypoints)
     np.testing.assert_allclose(tuple(found), (200, 100, 240, 140), atol=1.0)
+
+
+def test_the_spread_of_points_is_in_picture_pixels_and_that_of_the_rotation_unchanged(
+    tiny_pose_model: Path,
+) -> None:
+    image = with_blobs()
+    small, large = Estimator(tiny_pose_model)(
+        image, [Box(100, 100, 120, 120), Box(100, 100, 300, 300)], Camera.distant(640, 480)
+    )
+    side_px = 20 * 1.3  # of the crop, in the picture
+    np.testing.assert_allclose(small.keypoint_spread_px, SPREAD_PX * side_px / SIZE_PX)
+    np.testing.assert_allclose(large.keypoint_spread_px, 10 * small.keypoint_spread_px)
+    np.testing.assert_allclose(np.degrees(np.sqrt(np.diag(large.rotation_covariance))), [3, 2, 1], rtol=1e-5)
 
 
 def test_a_head_beside_the_axis_is_turned_by_the_angle_of_its_ray(tiny_pose_model: Path) -> None:

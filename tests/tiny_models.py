@@ -17,6 +17,7 @@ from headwise.crops import CropRule
 from headwise.model_card import ModelCard, write_card
 
 SIZE_PX = 32
+SPREAD_PX = 0.5  # of keypoints, in the crop
 YAW_DEG = 20.0
 
 DETECTOR = """
@@ -90,7 +91,7 @@ POSE = """
 <ir_version: 8, opset_import: ["": 17]>
 tiny_pose (uint8[n, 32, 32, 3] crops) => (
   float[n, 3, 3] rotation, float[n] spread_deg, float[n, 68, 2] keypoints, float[n, 68] visibility,
-  float[n] face_hidden)
+  float[n] face_hidden, float[n, 68] keypoint_spread, float[n, 3, 3] rotation_covariance)
 {
   pixels = Cast <to = 1> (crops)
   gray = ReduceMax <axes = [3], keepdims = 0> (pixels)
@@ -110,6 +111,8 @@ tiny_pose (uint8[n, 32, 32, 3] crops) => (
   rotation = Add (zeros_3, turned)
   zeros_2 = ReduceSum <keepdims = 0> (zeros_3, last)
   visibility = Add (zeros_2, seen)
+  keypoint_spread = Add (zeros_2, blur)
+  rotation_covariance = Add (zeros_3, doubts)
   flat_mass = ReduceSum <keepdims = 0> (mass, plane)
   is_dark = Less (flat_mass, one)
   dark = Cast <to = 1> (is_dark)
@@ -152,6 +155,8 @@ def write_pose(path: Path) -> Path:
         "pattern": pattern[None].astype(np.float32),
         "turned": np.array([[[c, 0, s], [0, 1, 0], [-s, 0, c]]], np.float32),
         "seen": np.ones((1, 68), np.float32),
+        "blur": np.full((1, 68), SPREAD_PX, np.float32),
+        "doubts": np.diag(np.square(np.radians([[3, 2, 1]]))[0]).astype(np.float32)[None],
     }
     model.graph.initializer.extend(onnx.numpy_helper.from_array(v, k) for k, v in constants.items())
     onnx.save(model, str(path))

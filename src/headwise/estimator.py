@@ -32,11 +32,15 @@ class Estimate:
     """What the pose network says of one head.
 
     ``keypoints``: (68, 2) picture pixels; ``visibility``: (68,) 0..1; both None: the network has no points.
+    ``keypoint_spread_px``: (68,) standard deviation on an axis. ``rotation_covariance``: (3, 3), rad², of the
+    rotation vector from the pose said to the true one, in the head frame. None: the network is silent.
     """
 
     pose: HeadPose
     keypoints: NDArray[np.float64] | None
     visibility: NDArray[np.float64] | None
+    keypoint_spread_px: NDArray[np.float64] | None = None
+    rotation_covariance: NDArray[np.float64] | None = None
 
 
 class Estimator:
@@ -77,15 +81,19 @@ class Estimator:
         said = self._model(crops=crops)
         camera_from_ray = camera.camera_from_ray(np.array([box.center for box in boxes]))
         camera_from_head = camera_from_ray @ Rotation.project(said["rotation"].astype(np.float64))
-        keypoints: Sequence[NDArray[np.float64] | None] = [None] * len(boxes)
-        visibility: Sequence[NDArray[np.float64] | None] = keypoints
-        positions_m: Sequence[NDArray[np.float64] | None] = keypoints
+        silent: Sequence[NDArray[np.float64] | None] = [None] * len(boxes)
+        keypoints = visibility = positions_m = spreads_px = covariances = silent
         if "keypoints" in said:
             crop_points = said["keypoints"].astype(np.float64)
             points_px = np.stack([warp.points(crop_points[i]) for i, warp in enumerate(warps)])
             visible = said["visibility"].astype(np.float64)
             keypoints, visibility = list(points_px), list(visible)
             positions_m = position_from_points(camera_from_head, points_px, visible, camera)
+        if "keypoint_spread" in said:
+            scales = [warp.scale for warp in warps]
+            spreads_px = list(said["keypoint_spread"].astype(np.float64) * np.array(scales)[:, None])
+        if "rotation_covariance" in said:
+            covariances = list(said["rotation_covariance"].astype(np.float64))
         return [
             Estimate(
                 pose=HeadPose(
@@ -96,6 +104,8 @@ class Estimator:
                 ),
                 keypoints=keypoints[i],
                 visibility=visibility[i],
+                keypoint_spread_px=spreads_px[i],
+                rotation_covariance=covariances[i],
             )
             for i in range(len(boxes))
         ]

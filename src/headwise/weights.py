@@ -30,11 +30,14 @@ INTERFACES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             "keypoints": "float32",
             "visibility": "float32",
             "face_hidden": "float32",
+            "rotation_covariance": "float32",
+            "keypoint_spread": "float32",
         },
     ),
     "detector": ({"image": "uint8"}, {"boxes": "float32", "scores": "float32", "points": "float32"}),
 }
-OPTIONAL = {"keypoints", "visibility", "face_hidden"}  # outputs that some families of pose networks lack
+# Outputs that some families of pose networks lack:
+OPTIONAL = {"keypoints", "visibility", "face_hidden", "rotation_covariance", "keypoint_spread"}
 
 
 def names() -> tuple[str, ...]:

@@ -65,11 +65,13 @@ def test_answers_are_rotations_with_a_spread(name: str, options: dict[str, objec
     assert answer.spread_deg.shape == (9,)
     assert ((answer.spread_deg > 0) & (answer.spread_deg <= 180)).all()
     assert answer.spread_deg[0] > 10, "a network that has learned nothing is unsure"
-    assert (answer.points is not None) == (name in WITH_POINTS)
+    assert (answer.points is not None) == (answer.points_spread is not None) == (name in WITH_POINTS)
     for value, shape in (
         (answer.points, (9, 68, 2)),
         (answer.visibility, (9, 68)),
         (answer.face_hidden, (9,)),
+        (answer.covariance, (9, 3, 3)),
+        (answer.points_spread, (9, 68)),
     ):
         assert value is None or value.shape == shape
 

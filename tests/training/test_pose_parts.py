@@ -21,7 +21,7 @@ from headwise.training.losses.geodesic import angle_between  # noqa: E402
 from headwise.training.losses.rotation_likelihood import negative_log_likelihood  # noqa: E402
 from headwise.training.rotation_forms import from_6d  # noqa: E402
 from headwise.training.settings import RunSettings, checked  # noqa: E402
-from headwise.training.spread import expected_error_deg, lower_triangular  # noqa: E402
+from headwise.training.spread import covariance, expected_error_deg, lower_triangular  # noqa: E402
 from headwise.training.tasks import pose  # noqa: E402
 from headwise.warp import Warp  # noqa: E402
 
@@ -82,7 +82,9 @@ def test_the_likelihood_is_best_at_the_true_spread() -> None:
 
 def test_the_spread_agrees_with_the_inverse_of_its_factor() -> None:
     factor = lower_triangular(torch.randn(20, 6, dtype=torch.float64))
-    trace = torch.linalg.inv(factor @ factor.transpose(1, 2)).diagonal(dim1=1, dim2=2).sum(1)
+    inverse = torch.linalg.inv(factor @ factor.transpose(1, 2))
+    torch.testing.assert_close(covariance(factor), inverse)
+    trace = inverse.diagonal(dim1=1, dim2=2).sum(1)
     expected = torch.rad2deg(2 * (2 / torch.pi) ** 0.5 * (trace / 3).sqrt()).clamp(max=180)
     torch.testing.assert_close(expected_error_deg(factor), expected)
 

@@ -18,6 +18,8 @@ class Answer(NamedTuple):
     points: Tensor | None = None  # (n, 68, 2) in the crop: -1..1 from edge to edge
     visibility: Tensor | None = None  # (n, 68) 0..1
     face_hidden: Tensor | None = None  # (n,) 0..1
+    covariance: Tensor | None = None  # (n, 3, 3) rad², of the error's rotation vector in the head's frame
+    points_spread: Tensor | None = None  # (n, 68) standard deviation along an axis, unit of the points
 
 
 class Head(Protocol):

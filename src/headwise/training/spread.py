@@ -31,19 +31,25 @@ def lower_triangular(numbers: Tensor) -> Tensor:
     return torch.stack(rows, dim=1)
 
 
-def covariance_trace(precision_factor: Tensor) -> Tensor:
-    """(n,) trace of (L Lᵀ)⁻¹ in rad², by forward substitution: it is the squared norm of L⁻¹."""
+def covariance(precision_factor: Tensor) -> Tensor:
+    """(n, 3, 3) rad²: (L Lᵀ)⁻¹ = L⁻ᵀ L⁻¹, the inverse by forward substitution."""
     L = precision_factor
     i0, i1, i2 = 1 / L[:, 0, 0], 1 / L[:, 1, 1], 1 / L[:, 2, 2]
     m10 = -L[:, 1, 0] * i0 * i1
     m21 = -L[:, 2, 1] * i1 * i2
     m20 = -(L[:, 2, 0] * i0 + L[:, 2, 1] * m10) * i2
-    return i0**2 + i1**2 + i2**2 + m10**2 + m20**2 + m21**2
+    c10, c20, c21 = m10 * i1 + m20 * m21, m20 * i2, m21 * i2
+    rows = [
+        torch.stack([i0**2 + m10**2 + m20**2, c10, c20], 1),
+        torch.stack([c10, i1**2 + m21**2, c21], 1),
+        torch.stack([c20, c21, i2**2], 1),
+    ]
+    return torch.stack(rows, dim=1)
 
 
 def expected_error_deg(precision_factor: Tensor) -> Tensor:
     """(n,) expected angle of the error in degrees, at most 180, of the factor of `lower_triangular`."""
-    return degrees_of_variance(covariance_trace(precision_factor))
+    return degrees_of_variance(covariance(precision_factor).diagonal(dim1=1, dim2=2).sum(1))
 
 
 def degrees_of_variance(trace_rad2: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from headwise.training.losses.rotation_likelihood import negative_log_likelihood
 from headwise.training.losses.weighted_sum import ramp
 from headwise.training.perceptron import Perceptron
 from headwise.training.settings import Settings
-from headwise.training.spread import expected_error_deg, lower_triangular
+from headwise.training.spread import covariance, expected_error_deg, lower_triangular
 
 
 class RotationWeights(Settings):
@@ -69,7 +69,8 @@ class DirectHead(nn.Module):
         }
 
     def answer(self, output: RotationOutput) -> Answer:
-        return Answer(output.rotation, expected_error_deg(output.precision_factor))
+        factor = output.precision_factor
+        return Answer(output.rotation, expected_error_deg(factor), covariance=covariance(factor))
 
 
 def loss_of_rotations(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[RotationOutput, Tensor], Tensor]:

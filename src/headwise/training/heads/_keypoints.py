@@ -12,11 +12,11 @@ from torch import Tensor
 from headwise import plugins
 from headwise.training.answer import Answer
 from headwise.training.heads._direct import RotationWeights
-from headwise.training.losses import binary, rotation_likelihood
+from headwise.training.losses import binary, points_laplace, rotation_likelihood
 from headwise.training.losses.geodesic import angle_between
 from headwise.training.losses.weighted_sum import ramp
 from headwise.training.settings import checked
-from headwise.training.spread import expected_error_deg
+from headwise.training.spread import covariance, expected_error_deg
 
 
 class KeypointWeights(RotationWeights):
@@ -66,6 +66,12 @@ class KeypointLosses:
             * binary.cross_entropy(output.face_hidden, batch["face_hidden"]),
         }
 
+    def standard_deviation(self, log_scale: Tensor) -> Tensor:
+        """Of points along an axis: what the scale means under the likelihood it was trained by."""
+        if self.likelihood is points_laplace.negative_log_likelihood:
+            return points_laplace.standard_deviation(log_scale)
+        return log_scale.exp()
+
 
 def losses_named(distance: str, likelihood: str, loss: Mapping[str, float] | None) -> KeypointLosses:
     """From the options of a head. Raises SettingsError for unknown names and weights."""
@@ -76,7 +82,7 @@ def losses_named(distance: str, likelihood: str, loss: Mapping[str, float] | Non
     )
 
 
-def answer(output: KeypointOutput) -> Answer:
+def answer(output: KeypointOutput, losses: KeypointLosses) -> Answer:
     """The rotation is the direct one; pose from the points is for who fits a head to them."""
     return Answer(
         output.rotation,
@@ -84,4 +90,6 @@ def answer(output: KeypointOutput) -> Answer:
         output.points,
         torch.sigmoid(output.visibility),
         torch.sigmoid(output.face_hidden),
+        covariance(output.precision_factor),
+        losses.standard_deviation(output.points_log_scale),
     )

@@ -80,7 +80,7 @@ class KeypointHeatmap(nn.Module):
         return self._losses(output, batch, progress)
 
     def answer(self, output: KeypointOutput) -> Answer:
-        return answer(output)
+        return answer(output, self._losses)
 
 
 def doubling(inputs: int, outputs: int) -> nn.Sequential:

@@ -45,7 +45,7 @@ class KeypointRegression(nn.Module):
         return self._losses(output, batch, progress)
 
     def answer(self, output: KeypointOutput) -> Answer:
-        return answer(output)
+        return answer(output, self._losses)
 
 
 def create(

@@ -15,7 +15,7 @@ from headwise.training.losses.geodesic import angle_between
 from headwise.training.losses.weighted_sum import ramp
 from headwise.training.rotation_forms import from_6d
 from headwise.training.settings import checked
-from headwise.training.spread import expected_error_deg, lower_triangular
+from headwise.training.spread import covariance, expected_error_deg, lower_triangular
 
 
 class PoseWeights(RotationWeights):
@@ -94,6 +94,8 @@ class PoseHead(nn.Module):
             output.points,
             torch.sigmoid(output.visibility),
             torch.sigmoid(output.face_hidden),
+            covariance(output.precision_factor),
+            points_laplace.standard_deviation(output.points_log_scale),
         )
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from headwise.training.known import known, mean_of_known
 
+SQRT_2 = 2**0.5  # standard deviation of a Laplace distribution over its scale
 SMALLEST_LOG_SCALE, LARGEST_LOG_SCALE = -6.0, 3.0  # of -1..1 over the crop: 0.1 % of its side, and anywhere
 
 
@@ -17,6 +18,11 @@ def negative_log_likelihood(predicted: Tensor, log_scale: Tensor, truth: Tensor)
     error = (predicted - truth).abs().mean(2)
     log_scale = log_scale.clamp(SMALLEST_LOG_SCALE, LARGEST_LOG_SCALE)
     return mean_of_known(error * (-log_scale).exp() + log_scale, is_known.amin(2))
+
+
+def standard_deviation(log_scale: Tensor) -> Tensor:
+    """Along an axis, in the unit of the points: sqrt(2) of the scale."""
+    return SQRT_2 * log_scale.clamp(SMALLEST_LOG_SCALE, LARGEST_LOG_SCALE).exp()
 
 
 def create() -> Callable[[Tensor, Tensor, Tensor], Tensor]:

@@ -114,13 +114,22 @@ class DeployedPose(nn.Module):
     def outputs(self, crops: Tensor) -> dict[str, Tensor | None]:
         """By the names in the model file; None for what the head does not say."""
         answer: Answer = self.network.head.answer(self.network(crops))
+        half_side = crops.shape[1] / 2
         return {
             "rotation": answer.rotation @ self.correction,
             "spread_deg": answer.spread_deg,
-            "keypoints": None if answer.points is None else (answer.points + 1) * (crops.shape[1] / 2),
+            "keypoints": None if answer.points is None else (answer.points + 1) * half_side,
             "visibility": answer.visibility,
             "face_hidden": answer.face_hidden,
+            "rotation_covariance": self._covariance(answer),
+            "keypoint_spread": None if answer.points_spread is None else answer.points_spread * half_side,
         }
+
+    def _covariance(self, answer: Answer) -> Tensor | None:
+        """rad², in the head frame of today."""
+        if answer.covariance is None:
+            return None
+        return self.correction.T @ answer.covariance @ self.correction
 
 
 class PoseTask:
