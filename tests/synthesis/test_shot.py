@@ -70,3 +70,13 @@ def test_scene_shots_have_the_size_asked_for():
     shot = sample_scene_shot(camera, 40.0, (100.0, 200.0), np.random.default_rng(0))
     np.testing.assert_allclose(camera.project(shot.position_m), [100, 200])
     assert camera.fx * 0.145 / shot.position_m[2] == pytest.approx(40)
+
+
+def test_half_of_the_cameras_stand_further_off_than_a_metre_and_a_quarter():
+    distances_m = [
+        np.linalg.norm(sample_crop_shot(FACE.astype(np.float32), 192, np.random.default_rng(seed)).position_m)
+        for seed in range(300)
+    ]
+    assert 1.2 < np.median(distances_m) < 1.7
+    assert min(distances_m) < 0.45, "webcams and phones are near"
+    assert max(distances_m) > 3.5

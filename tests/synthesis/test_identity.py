@@ -1,0 +1,40 @@
+"""The people drawn have the proportions of people measured; needs the art."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy", reason="synthesis needs the extra 'synth'")
+
+from headwise.synthesis.assets import HeadAssets
+from headwise.synthesis.identity import sample_identity, shape_of
+
+PEOPLE = 60
+
+
+@pytest.fixture(scope="module")
+def points_mm() -> np.ndarray:
+    folder = Path(__file__).parents[3] / "shared" / "heads"
+    if not (folder / "assets").is_dir():
+        pytest.skip("the head art is not beside the project")
+    assets = HeadAssets(folder)
+    people = []
+    for seed in range(PEOPLE):
+        rng = np.random.default_rng(seed)
+        people.append(shape_of(sample_identity(rng), assets, rng)[assets.landmarks] * 100)
+    return np.stack(people)
+
+
+# Sellion to subnasale, bizygomatic, nose and mouth breadths of 3,997 people (Zhuang and Bradtmiller 2005)
+# lie within these; a child in every sample pulls them down a little.
+@pytest.mark.parametrize(
+    "ends, low_mm, high_mm",
+    [((27, 33), 47, 53), ((1, 15), 133, 144), ((31, 35), 33, 38), ((48, 54), 47, 53)],
+    ids=["nose length", "face width", "nose width", "mouth width"],
+)
+def test_mean_lengths_are_those_of_measured_faces(points_mm, ends, low_mm, high_mm):
+    a, b = ends
+    lengths_mm = np.linalg.norm(points_mm[:, a] - points_mm[:, b], axis=1)
+    assert low_mm < lengths_mm.mean() < high_mm
+    assert 0.04 < lengths_mm.std() / lengths_mm.mean() < 0.16
