@@ -1,7 +1,5 @@
 """The people drawn have the proportions of people measured; needs the art."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -14,10 +12,10 @@ PEOPLE = 60
 
 
 @pytest.fixture(scope="module")
-def points_mm() -> np.ndarray:
-    folder = Path(__file__).parents[3] / "shared" / "heads"
-    if not (folder / "assets").is_dir():
-        pytest.skip("the head art is not beside the project")
+def points_mm(shared_dir) -> np.ndarray:
+    folder = shared_dir / "heads"
+    if not (folder / "assets" / "geom.npz").exists():
+        pytest.skip("the head art is not at hand")
     assets = HeadAssets(folder)
     people = []
     for seed in range(PEOPLE):
