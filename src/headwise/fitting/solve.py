@@ -1,0 +1,393 @@
+"""Rotation, position, identity and expression of n heads at once: Levenberg-Marquardt in numpy.
+
+Marquardt's damping (1963: the diagonal scaled, not the identity added), a factor of ten down after a step
+that helps and up after one that does not, for every head on its own; heads that have arrived leave the batch.
+What is minimised is in `headwise.fitting.objective`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwise.camera import Camera
+from headwise.errors import SettingsError
+from headwise.fitting import objective as nats
+from headwise.fitting import start
+from headwise.fitting.objective import (
+    DEFINITION_M,
+    POSE,
+    Floats,
+    Look,
+    Objective,
+    RotationPrior,
+    State,
+    point_basis,
+)
+from headwise.fitting.observation import ANGLE_OF_SPREAD, Observation
+from headwise.fitting.shape_model import ShapeModel
+from headwise.rotation import Rotation
+
+ARRIVED_RAD = 2e-4
+"""An accepted step that turns the head less, 0.01 deg, ends the fit."""
+ARRIVED_NATS = 1e-6
+"""So does one that promises less."""
+FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-9, 1e8
+WIDEST_SPREAD_DEG = 40.0
+"""Expected error of a rotation beyond which a fit knows nothing."""
+WORST_MISFIT = 0.12
+"""Of the seen points' extent in the picture: points further than this from the best head are no head's."""
+AMBIGUOUS_NATS, AMBIGUOUS_DEG = 1.0, 25.0
+"""Two starts that end as far apart and at nearly the same cost: the points do not say which."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How much is believed, and when a fit ends. See `headwise.fitting.objective` for the terms.
+
+    identity_modes, expression_modes: the strongest so many of the shape model are fitted, the others stay 0.
+    independent_points: as many independent points tell as much as all 68 of one network.
+    softness: spreads at which a point loses half its weight. uniform: share of a network's rotations that say
+    nothing. definition_scale: on DEFINITION_M. focal_log_spread: of an unknown focal length.
+    Raises SettingsError for what does not lie above 0.
+    """
+
+    identity_modes: int = 20
+    expression_modes: int = 8
+    independent_points: float = 12.0
+    softness: float = 3.0
+    uniform: float = 0.01
+    definition_scale: float = 1.0
+    focal_log_spread: float = 0.35
+    most_iterations: int = 40
+
+    def __post_init__(self) -> None:
+        for name in ("independent_points", "softness", "uniform", "focal_log_spread", "most_iterations"):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f"a fit's {name} lies above 0, got {getattr(self, name):g}")
+
+
+DEFAULT = FitSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class HeadFit:
+    """One head. rotation: camera_from_head. position_m (3,): its origin in the camera frame.
+
+    spread_deg: expected angle of the rotation's error. position_spread_m (3,): one standard deviation along
+    each axis; the size of the head, which one picture does not show, is in it. identity (Ki,), expression
+    (Ke,): coefficients of the shape model. focal_px: over x, None where the camera's was taken. error_px: root
+    mean square distance of the points, weighted. iterations: steps tried.
+    """
+
+    rotation: Rotation
+    position_m: Floats
+    position_spread_m: Floats
+    spread_deg: float
+    identity: Floats
+    expression: Floats
+    focal_px: float | None
+    error_px: float
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """No pose, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Where n minimisations ended. normal (n, P, P): Gauss-Newton's at the end, the inverse covariance of the
+    unknowns; iterations (n,); arrived (n,) whether the end is a minimum.
+    """
+
+    state: State
+    look: Look
+    normal: Floats
+    iterations: NDArray[np.int64]
+    arrived: NDArray[np.bool_]
+
+    def rows(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Solution:
+        return Solution(
+            self.state.rows(rows),
+            self.look.rows(rows),
+            self.normal[rows],
+            self.iterations[rows],
+            self.arrived[rows],
+        )
+
+    @classmethod
+    def joined(cls, parts: list[Solution]) -> Solution:
+        """One after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            State.joined([part.state for part in parts]),
+            Look.joined([part.look for part in parts]),
+            np.concatenate([part.normal for part in parts]),
+            np.concatenate([part.iterations for part in parts]),
+            np.concatenate([part.arrived for part in parts]),
+        )
+
+
+def fit_heads(
+    observation: Observation, shape: ShapeModel, settings: FitSettings = DEFAULT
+) -> tuple[HeadFit | Unknown, ...]:
+    """Fit every head of an observation with the camera's focal length.
+
+    With a network's rotation the fit starts there; without one from OpenCV's PnP and the far-camera solution.
+    """
+    return _fit(observation, shape, settings, None)
+
+
+def fit_heads_and_focal(
+    observation: Observation, shape: ShapeModel, settings: FitSettings = DEFAULT
+) -> tuple[HeadFit | Unknown, ...]:
+    """The same where the focal length is not known: the camera's is a guess, `focal_log_spread` wide.
+
+    Every head finds its own. One face says little about it, which `position_spread_m` then shows.
+    """
+    return _fit(observation, shape, settings, settings.focal_log_spread**-2)
+
+
+def minimize(objective: Objective, state: State, most_iterations: int) -> Solution:
+    """Levenberg-Marquardt from a state, every row of the objective on its own."""
+    rows = np.arange(len(state.matrix))
+    order, ended_parts = [], []
+    seen = nats.look(objective, state)
+    normal, gradient = nats.normal_equations(objective, state, seen)
+    damping = np.full(len(rows), FIRST_DAMPING)
+    for iteration in range(1, most_iterations + 1):
+        step = _damped_step(normal, gradient, damping)
+        tried = state.moved(step, objective.camera)
+        then = nats.look(objective, tried)
+        better = then.cost < seen.cost
+        short = np.abs(step[:, :3]).max(axis=1) < ARRIVED_RAD
+        arrived = (better & short) | ((gradient * step).sum(axis=1) > -2 * ARRIVED_NATS)
+        if better.all():
+            state, seen = tried, then
+            normal, gradient = nats.normal_equations(objective, state, seen)
+        elif better.any():
+            state, seen = tried.where(better, state), then.where(better, seen)
+            normal, gradient = nats.normal_equations(objective, state, seen)
+        damping = np.clip(np.where(better, damping / 10, damping * 10), LEAST_DAMPING, MOST_DAMPING)
+        ended = arrived | (damping >= MOST_DAMPING) | (iteration == most_iterations)
+        if ended.any():
+            here = Solution(state, seen, normal, np.full(len(rows), iteration), arrived)
+            if ended.all():
+                order.append(rows)
+                ended_parts.append(here)
+                break
+            order.append(rows[ended])
+            ended_parts.append(here.rows(ended))
+            going = ~ended
+            rows, damping, gradient = rows[going], damping[going], gradient[going]
+            objective, here = objective.rows(going), here.rows(going)
+            state, seen, normal = here.state, here.look, here.normal
+    if len(order) == 1:
+        return ended_parts[0]
+    return Solution.joined(ended_parts).rows(np.argsort(np.concatenate(order)))
+
+
+def _damped_step(normal: Floats, gradient: Floats, damping: Floats) -> Floats:
+    """(n, P) of (N + d diag N) step = -gradient."""
+    damped = normal.copy()
+    size = normal.shape[1]
+    damped.reshape(len(normal), -1)[:, :: size + 1] *= 1 + damping[:, None]
+    step: Floats = np.linalg.solve(damped, -gradient[:, :, None])[:, :, 0]
+    return step
+
+
+def objective_of(
+    observation: Observation,
+    shape: ShapeModel,
+    settings: FitSettings,
+    depth_m: Floats,
+    log_focal_precision: float | None = None,
+) -> Objective:
+    """What to minimise for heads about depth_m (n,) away, whose points all have at least some weight."""
+    basis = point_basis(shape, settings.identity_modes, settings.expression_modes)
+    camera, count = observation.camera, len(basis.modes)
+    definition_px = (settings.definition_scale * camera.fx) * DEFINITION_M / depth_m[:, None]
+    seen = observation.seen
+    with np.errstate(invalid="ignore"):
+        weight = np.where(seen, 1 / (observation.spread_px**2 + definition_px**2), 0.0)
+    rotation = None
+    if observation.rotation is not None and observation.rotation_covariance is not None:
+        rotation = RotationPrior.of(
+            observation.rotation.matrix, observation.rotation_covariance, settings.uniform
+        )
+    return Objective(
+        basis=basis,
+        camera=camera,
+        points_px=np.where(seen[:, :, None], observation.points_px, 0.0),
+        weight=weight,
+        rotation=rotation,
+        coefficient_mean=np.zeros((len(observation), count)),
+        coefficient_precision=np.eye(count),
+        point_share=settings.independent_points / weight.shape[1],
+        softness=settings.softness,
+        log_focal_precision=log_focal_precision,
+    )
+
+
+def starting_states(
+    observation: Observation, shape: ShapeModel, settings: FitSettings, matrix: Floats
+) -> State:
+    """The mean head turned by rotations (n, 3, 3), where the points say that it is."""
+    seen = observation.seen
+    with np.errstate(invalid="ignore"):
+        weight = np.where(seen, observation.spread_px**-2, 0.0)
+    points_px = np.where(seen[:, :, None], observation.points_px, 0.0)
+    count = len(point_basis(shape, settings.identity_modes, settings.expression_modes).modes)
+    return State(
+        matrix,
+        start.positions(matrix, shape.points_m, points_px, weight, observation.camera),
+        np.zeros((len(matrix), count)),
+        np.zeros(len(matrix)),
+    )
+
+
+def answers(
+    objective: Objective, solution: Solution, shape: ShapeModel
+) -> list[HeadFit | Unknown]:
+    """What minimisations found, in plain values; Unknown where an end means nothing."""
+    covariance = np.linalg.inv(solution.normal)
+    state, camera = solution.state, objective.camera
+    turn_rad = np.sqrt(np.einsum("nii->n", covariance[:, :3, :3]) / 3)
+    spread_deg = np.degrees(ANGLE_OF_SPREAD * turn_rad)
+    position_spread = _position_spread_m(state, covariance, camera)
+    weight = objective.weight * solution.look.share
+    squared_px = (solution.look.residual_px**2).sum(axis=2)
+    error_px = np.sqrt((weight * squared_px).sum(axis=1) / weight.sum(axis=1))
+    size_px = _size_px(objective.points_px, objective.weight)
+    misfit_px = np.sqrt((objective.weight * squared_px).sum(axis=1) / objective.weight.sum(axis=1))
+    found: list[HeadFit | Unknown] = []
+    for i in range(len(state.matrix)):
+        reason = _reason_against(solution, i, spread_deg[i], misfit_px[i] / size_px[i])
+        if reason is not None:
+            found.append(Unknown(reason))
+            continue
+        identity, expression = _padded(objective, state.coefficients[i], shape)
+        focal = None if objective.log_focal_precision is None else camera.fx * np.exp(state.log_focal[i])
+        found.append(
+            HeadFit(
+                rotation=Rotation(state.matrix[i]),
+                position_m=state.position_m[i],
+                position_spread_m=position_spread[i],
+                spread_deg=float(spread_deg[i]),
+                identity=identity,
+                expression=expression,
+                focal_px=None if focal is None else float(focal),
+                error_px=float(error_px[i]),
+                iterations=int(solution.iterations[i]),
+            )
+        )
+    return found
+
+
+def _reason_against(solution: Solution, i: int, spread_deg: float, misfit: float) -> str | None:
+    if not np.isfinite(solution.look.cost[i]):
+        return "behind the camera"
+    if not solution.arrived[i]:
+        return f"did not converge in {solution.iterations[i]} steps"
+    if not misfit <= WORST_MISFIT:
+        return f"the points are no head's: the nearest is {100 * misfit:.0f} % of their extent away"
+    if not spread_deg <= WIDEST_SPREAD_DEG:
+        return f"the points do not fix the rotation: its spread is {spread_deg:.0f} deg"
+    return None
+
+
+def _fit(
+    observation: Observation, shape: ShapeModel, settings: FitSettings, log_focal_precision: float | None
+) -> tuple[HeadFit | Unknown, ...]:
+    reasons = start.reasons_against(observation)
+    if any(reasons):
+        rows = np.array([i for i, reason in enumerate(reasons) if reason is None], np.intp)
+        found: list[HeadFit | Unknown] = [Unknown(reason or "") for reason in reasons]
+        fitted = _fit_good(observation[rows], shape, settings, log_focal_precision) if len(rows) else []
+        for row, one in zip(rows, fitted, strict=True):
+            found[row] = one
+        return tuple(found)
+    return tuple(_fit_good(observation, shape, settings, log_focal_precision)) if len(observation) else ()
+
+
+def _fit_good(
+    observation: Observation, shape: ShapeModel, settings: FitSettings, log_focal_precision: float | None
+) -> list[HeadFit | Unknown]:
+    if observation.rotation is None:
+        return _fit_from_many(observation, shape, settings, log_focal_precision)
+    state = starting_states(observation, shape, settings, observation.rotation.matrix)
+    objective = objective_of(observation, shape, settings, state.position_m[:, 2], log_focal_precision)
+    return answers(objective, minimize(objective, state, settings.most_iterations), shape)
+
+
+def _fit_from_many(
+    observation: Observation, shape: ShapeModel, settings: FitSettings, log_focal_precision: float | None
+) -> list[HeadFit | Unknown]:
+    """From every start; the cheapest end counts, unless another one is as cheap and another pose."""
+    matrices = _rotations_to_start_from(observation, shape)  # (starts, n, 3, 3)
+    tries, n = matrices.shape[:2]
+    again = np.tile(np.arange(n), tries)
+    repeated = observation[again]
+    state = starting_states(repeated, shape, settings, matrices.reshape(-1, 3, 3))
+    depth = np.tile(state.position_m[:n, 2], tries)
+    objective = objective_of(repeated, shape, settings, depth, log_focal_precision)
+    solution = minimize(objective, state, settings.most_iterations)
+    cost = np.where(solution.arrived, solution.look.cost, np.inf).reshape(tries, n)
+    best = cost.argmin(axis=0)
+    rows = best * n + np.arange(n)
+    found = answers(objective.rows(rows), solution.rows(rows), shape)
+    ends = Rotation(solution.state.matrix.reshape(tries, n, 3, 3))
+    apart_deg = ends.angle_to_deg(ends[best, np.arange(n)])
+    rival = (cost < cost[best, np.arange(n)] + AMBIGUOUS_NATS) & (apart_deg > AMBIGUOUS_DEG)
+    for i in np.flatnonzero(rival.any(axis=0)):
+        found[i] = Unknown(
+            f"ambiguous: poses {apart_deg[rival[:, i], i].max():.0f} deg apart fit the points equally well"
+        )
+    return found
+
+
+def _rotations_to_start_from(observation: Observation, shape: ShapeModel) -> Floats:
+    """(4, n, 3, 3): far camera and its depth mirror, EPnP, SQPnP; where OpenCV fails the first again."""
+    seen = observation.seen
+    with np.errstate(invalid="ignore"):
+        weight = np.where(seen, observation.spread_px**-2, 0.0)
+    points_px = np.where(seen[:, :, None], observation.points_px, 0.0)
+    far, mirrored = start.far_camera_rotations(shape.points_m, points_px, weight, observation.camera)
+    pnp = start.pnp_rotations(shape.points_m, observation).transpose(1, 0, 2, 3)
+    return np.stack([far, mirrored, *np.where(np.isnan(pnp), far, pnp)])
+
+
+def _position_spread_m(state: State, covariance: Floats, camera: Camera) -> Floats:
+    """(n, 3) from the covariance of the shift and the log distance (see `objective`)."""
+    n = len(covariance)
+    change = np.zeros((n, 3, 3))
+    focal = np.exp(state.log_focal)
+    change[:, 0, 0] = state.position_m[:, 2] / (camera.fx * focal)
+    change[:, 1, 1] = state.position_m[:, 2] / (camera.fy * focal)
+    change[:, :, 2] = state.position_m
+    spread: Floats = np.sqrt(np.einsum("nij,njk,nik->ni", change, covariance[:, 3:6, 3:6], change))
+    return spread
+
+
+def _size_px(points_px: Floats, weight: Floats) -> Floats:
+    """(n,) larger side of the box of the points that have a weight."""
+    seen = (weight > 0)[:, :, None]
+    high, low = np.where(seen, points_px, -np.inf).max(axis=1), np.where(seen, points_px, np.inf).min(axis=1)
+    size: Floats = (high - low).max(axis=1)
+    return size
+
+
+def _padded(objective: Objective, coefficients: Floats, shape: ShapeModel) -> tuple[Floats, Floats]:
+    """Identity (Ki,) and expression (Ke,) of the whole model, 0 where a mode was not fitted."""
+    identity, expression = np.zeros(shape.identity_count), np.zeros(shape.expression_count)
+    count = objective.basis.identity_count
+    identity[:count] = coefficients[:count]
+    expression[: objective.basis.expression_count] = coefficients[count:]
+    return identity, expression
