@@ -113,3 +113,53 @@ def test_broken_files_are_input_errors(tmp_path, name, text):
 def test_what_is_no_camera_is_refused(make):
     with pytest.raises(CameraError):
         make()
+
+
+LENS = (-0.3, 0.12, 0.001, -0.002, 0.0)
+
+
+@given(pixels, st.floats(0.1, 10))
+def test_rays_and_pixels_agree_through_a_lens(point_px, distance):
+    camera = Camera(500, 510, 300, 260, 640, 480, LENS)
+    if 0 <= point_px[0] <= 640 and 0 <= point_px[1] <= 480:
+        np.testing.assert_allclose(camera.project(distance * camera.ray(point_px)), point_px, atol=1e-6)
+
+
+def test_a_barrel_lens_draws_the_corners_in():
+    camera = Camera(500, 500, 320, 240, 640, 480, (-0.2, 0.0, 0.0, 0.0))
+    np.testing.assert_allclose(camera.undistorted([320, 240]), [320, 240])
+    x, y = camera.undistorted([600, 440])
+    assert x > 610
+    assert y > 447
+    np.testing.assert_allclose(camera.pinhole().ray([x, y]), camera.ray([600, 440]))
+    assert camera.pinhole().distortion == ()
+
+
+def test_a_lens_that_folds_the_picture_is_refused():
+    with pytest.raises(CameraError, match="folds the picture before its corners"):
+        Camera(200, 200, 320, 240, 640, 480, (-0.3, 0.0, 0.0, 0.0))
+    with pytest.raises(CameraError, match="got 3: 1 2 3"):
+        Camera(200, 200, 320, 240, 640, 480, (1, 2, 3))
+
+
+@pytest.mark.parametrize("suffix", ["yml", "json"])
+def test_a_file_brings_its_lens(tmp_path, suffix):
+    path = tmp_path / f"camera.{suffix}"
+    if suffix == "json":
+        sides = {"fx": 500, "fy": 501, "cx": 320, "cy": 240, "width": 640, "height": 480}
+        path.write_text(json.dumps(sides | {"distortion": LENS}))
+    else:
+        storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
+        storage.write("image_width", 640)
+        storage.write("image_height", 480)
+        storage.write("camera_matrix", np.array([[500.0, 0, 319.5], [0, 501, 239.5], [0, 0, 1]]))
+        storage.write("distortion_coefficients", np.array([LENS]))
+        storage.release()
+    assert Camera.from_file(path) == Camera(500, 501, 320, 240, 640, 480, LENS)
+
+
+def test_a_file_with_half_a_lens_names_itself(tmp_path):
+    path = tmp_path / "camera.json"
+    path.write_text('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "width": 9, "height": 9, "distortion": [0.1]}')
+    with pytest.raises(CameraError, match=r"camera file .*camera.json: a lens has"):
+        Camera.from_file(path)

@@ -9,9 +9,9 @@ LAYERS = (
     "annotations",
     "pipeline following overlays estimator fitting",
     "detectors runtimes trackers sources sinks weights smoothing thinning"
-    " pictures picture_header video_header drawing",
+    " pictures picture_header video_header drawing calibration",
     "results crops model_card",
-    "rotation boxes camera warp",
+    "rotation boxes camera lens warp",
     "conventions errors plugins",
 )
 HEIGHT = {name: -row for row, names in enumerate(LAYERS) for name in names.split()}

@@ -148,7 +148,7 @@ def position_from_points(
     if points_m is None:
         return [None] * len(keypoints)
     rotated = points_m @ np.swapaxes(camera_from_head.matrix, -1, -2)  # (n, p, 3)
-    slopes = (keypoints - (camera.cx, camera.cy)) / (camera.fx, camera.fy)  # (n, p, 2)
+    slopes = camera.slopes(keypoints)  # (n, p, 2)
     right_side = slopes * rotated[..., 2:] - rotated[..., :2]
     normal, moment = _normal_equations(slopes, right_side, visibility)
     eigenvalues = np.linalg.eigvalsh(normal)

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from headwise.cli import app, main
-from headwise.cli import run as run_command
+from headwise.cli._inputs import interrupts_held
 from headwise.sinks import COLUMNS
 
 av = pytest.importorskip("av")
@@ -236,7 +236,7 @@ def test_signals_wait_for_the_end_of_a_write_and_ignored_ones_stay_ignored() -> 
     done = []
 
     def interrupted_write() -> None:
-        with run_command._interrupts_held():
+        with interrupts_held():
             signal.raise_signal(signal.SIGINT)
             done.append("written")
 
