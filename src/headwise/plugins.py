@@ -27,6 +27,7 @@ EXTRA_OF_MODULE = {
     "tensorboardX": "train",
     "timm": "timm",
     "torch": "train",
+    "trimesh": "fit",
 }
 """Optional packages by the name they are imported under, and the extra that installs each."""
 
