@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -73,6 +74,12 @@ class Layers:
 
 
 ALL_LAYERS = Layers()
+
+
+class Drawing(Protocol):
+    """`draw`, or another way to draw results: a copy of an RGB image (H, W, 3) with something drawn in."""
+
+    def __call__(self, image: Image, result: FrameResult, *, order: EulerOrder) -> Image: ...
 
 
 def draw(

@@ -101,6 +101,7 @@ class Estimator:
                     position_m=positions_m[i],
                     spread_deg=float(said["spread_deg"][i]),
                     face_hidden=float(said["face_hidden"][i]) if "face_hidden" in said else None,
+                    rotation_covariance=covariances[i],
                 ),
                 keypoints=keypoints[i],
                 visibility=visibility[i],

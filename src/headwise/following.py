@@ -161,6 +161,7 @@ class Follower:
             keypoint_visibility=sighting.estimate.visibility,
             pose=pose,
             track=self._tracker.track(key),
+            keypoint_spread_px=sighting.estimate.keypoint_spread_px,
         )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from headwise import plugins
 from headwise.conventions import EulerOrder
+from headwise.drawing import Drawing, draw
 from headwise.errors import OutputError
 from headwise.results import FrameResult
 from headwise.sinks import Sink, writing
@@ -21,13 +22,29 @@ from headwise.sources import MEDIA_ENDINGS, Source
 FILE_ENDINGS = (".png", ".mp4")
 
 
+class FreeNames:
+    """Names of files in one folder that stay distinct: `a.png`, `b_a.png` for b/a.jpg, then `b_a-2.png`."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, source_name: str, ending: str) -> str:
+        """The first that is free for this source."""
+        file = Path(source_name)
+        long = f"{file.parent.name}_{file.stem}" if file.parent.name else file.stem
+        names = chain([file.stem, long], (f"{long}-{number}" for number in count(2)))
+        name = next(name + ending for name in names if name + ending not in self._taken)
+        self._taken.add(name)
+        return name
+
+
 class Overlays:
     """A sink for many sources: call `start` before the first frame of each.
 
     path: a .png or .mp4 file for a single source; else a folder, made if missing, in which names stay
     distinct (`a.png`, then `b_a.png` for b/a.jpg, then `b_a-2.png`). Existing files are replaced, but no
-    input and nothing beside one: `inputs` are the inputs as the user named them. Raises OutputError at once
-    for what cannot be written.
+    input and nothing beside one: `inputs` are the inputs as the user named them. `drawn`: what is drawn into
+    each frame. Raises OutputError at once for what cannot be written.
     """
 
     def __init__(
@@ -37,12 +54,14 @@ class Overlays:
         several: bool = False,
         inputs: Sequence[str] = (),
         order: EulerOrder = EulerOrder.AZIMUTH,
+        drawn: Drawing = draw,
     ) -> None:
+        self._drawn = drawn
         self._path = Path(path)
         self._inputs = inputs
         self._order = order
         self._sink: Sink | None = None
-        self._taken: set[str] = set()
+        self._names = FreeNames()
         self._is_file = self._path.suffix.lower() in FILE_ENDINGS and not self._path.is_dir()
         if self._is_file and several:
             raise OutputError(f"{path}: several inputs need a folder for their overlays, not one file")
@@ -62,7 +81,8 @@ class Overlays:
     def start(self, source: Source) -> None:
         """Complete the last overlay and open the one of this source. Raises OutputError."""
         self.close()
-        path = self._path if self._is_file else self._path / self._free_name(source)
+        ending = ".mp4" if source.is_stream else ".png"
+        path = self._path if self._is_file else self._path / self._names.take(source.name, ending)
         self._spare_inputs(path, Path(source.name))
         if source.is_stream:
             self._sink = plugins.load(
@@ -72,9 +92,12 @@ class Overlays:
                 order=self._order,
                 sound_from=source.name if Path(source.name).is_file() else None,
                 fps=source.fps,
+                drawn=self._drawn,
             )
         else:
-            self._sink = plugins.load("sinks", "overlay_picture", path=path, order=self._order)
+            self._sink = plugins.load(
+                "sinks", "overlay_picture", path=path, order=self._order, drawn=self._drawn
+            )
 
     def _spare_inputs(self, path: Path, input_path: Path) -> None:
         """Files that lie beside an input may be inputs too: only one that the user named is replaced."""
@@ -95,15 +118,6 @@ class Overlays:
             if folder == place.parent or folder == place or place in folder.parents:
                 return True
         return False
-
-    def _free_name(self, source: Source) -> str:
-        ending = ".mp4" if source.is_stream else ".png"
-        file = Path(source.name)
-        long = f"{file.parent.name}_{file.stem}" if file.parent.name else file.stem
-        names = chain([file.stem, long], (f"{long}-{number}" for number in count(2)))
-        name = next(name + ending for name in names if name + ending not in self._taken)
-        self._taken.add(name)
-        return name
 
     def write(
         self,

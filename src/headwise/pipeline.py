@@ -70,6 +70,7 @@ class Pipeline:
                 keypoint_visibility=estimate.visibility,
                 pose=estimate.pose,
                 track=None,
+                keypoint_spread_px=estimate.keypoint_spread_px,
             )
             for detection, estimate in zip(found, estimates, strict=True)
         )

@@ -34,12 +34,16 @@ class HeadPose:
 
     rotation: camera_from_head, a single one. position_m: (3,) the head's origin in the camera frame, metres.
     spread_deg: expected angular error. face_hidden: probability in 0..1 that the face is turned away.
+    rotation_covariance: (3, 3) rad², of the rotation vector from this rotation to the true one, head frame.
+    position_spread_m: (3,) one standard deviation along each axis of the camera frame.
     """
 
     rotation: Rotation
     position_m: Floats | None = None
     spread_deg: float | None = None
     face_hidden: float | None = None
+    rotation_covariance: Floats | None = None
+    position_spread_m: Floats | None = None
 
     @property
     def yaw_deg(self) -> float:
@@ -63,6 +67,7 @@ class Face:
 
     box: about the 68 points. score: the detector's, 0..1. keypoints: (68, 2) picture pixels, iBUG order.
     keypoint_visibility: (68,) in 0..1. track: the same number for the same head through a video.
+    keypoint_spread_px: (68,) one standard deviation of each point along an axis.
     """
 
     box: Box
@@ -71,6 +76,7 @@ class Face:
     keypoint_visibility: Floats | None = None
     pose: HeadPose | None = None
     track: int | None = None
+    keypoint_spread_px: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +133,7 @@ def _face_to_plain(face: Face) -> dict[str, Any]:
         "pose": None if face.pose is None else _pose_to_plain(face.pose),
         "keypoints": _list_or_none(face.keypoints),
         "keypoint_visibility": _list_or_none(face.keypoint_visibility),
+        "keypoint_spread_px": _list_or_none(face.keypoint_spread_px),
     }
 
 
@@ -137,7 +144,9 @@ def _pose_to_plain(pose: HeadPose) -> dict[str, Any]:
         "roll_deg": pose.roll_deg,
         "spread_deg": _float_or_none(pose.spread_deg),
         "face_hidden": _float_or_none(pose.face_hidden),
+        "rotation_covariance": _list_or_none(pose.rotation_covariance),
         "position_m": _list_or_none(pose.position_m),
+        "position_spread_m": _list_or_none(pose.position_spread_m),
         "rotation": pose.rotation.matrix.tolist(),
     }
 
@@ -150,6 +159,7 @@ def _face_from_plain(plain: dict[str, Any]) -> Face:
         keypoint_visibility=_array_or_none(plain["keypoint_visibility"]),
         pose=None if plain["pose"] is None else _pose_from_plain(plain["pose"]),
         track=plain["track"],
+        keypoint_spread_px=_array_or_none(plain.get("keypoint_spread_px")),
     )
 
 
@@ -160,6 +170,8 @@ def _pose_from_plain(plain: dict[str, Any]) -> HeadPose:
         position_m=_array_or_none(plain["position_m"]),
         spread_deg=plain["spread_deg"],
         face_hidden=plain["face_hidden"],
+        rotation_covariance=_array_or_none(plain.get("rotation_covariance")),
+        position_spread_m=_array_or_none(plain.get("position_spread_m")),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwise.conventions import EulerOrder
-from headwise.drawing import draw
+from headwise.drawing import Drawing, draw
 from headwise.errors import OutputError
 from headwise.results import FrameResult
 from headwise.sinks import writing
@@ -19,9 +19,10 @@ from headwise.sinks import writing
 class PictureOverlay:
     """See the module; built by `create`. The file appears with the picture: none without."""
 
-    def __init__(self, path: str | Path, order: EulerOrder) -> None:
+    def __init__(self, path: str | Path, order: EulerOrder, drawn: Drawing) -> None:
         self._path = Path(path)
         self._order = order
+        self._drawn = drawn
 
     def write(
         self,
@@ -32,7 +33,7 @@ class PictureOverlay:
     ) -> None:
         if image is None:
             raise OutputError(f"{self._path}: an overlay of {source_name} needs its image")
-        drawn = cv2.cvtColor(draw(image, result, order=self._order), cv2.COLOR_RGB2BGR)
+        drawn = cv2.cvtColor(self._drawn(image, result, order=self._order), cv2.COLOR_RGB2BGR)
         try:
             encoded = cv2.imencode(".png", drawn, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
         except cv2.error as error:
@@ -52,10 +53,13 @@ class PictureOverlay:
         return None
 
 
-def create(path: str | Path, order: EulerOrder = EulerOrder.AZIMUTH) -> PictureOverlay:
-    """Raises OutputError if the path does not end in .png or its folder is missing."""
+def create(path: str | Path, order: EulerOrder = EulerOrder.AZIMUTH, drawn: Drawing = draw) -> PictureOverlay:
+    """drawn: what is drawn into the picture.
+
+    Raises OutputError if the path does not end in .png or its folder is missing.
+    """
     if Path(path).suffix.lower() != ".png":
         raise OutputError(f"{path}: the overlay of a picture is a PNG file; end the name in .png")
     if not Path(path).parent.is_dir():
         raise OutputError(f"{path}: cannot be written: there is no folder {Path(path).parent}")
-    return PictureOverlay(path, order)
+    return PictureOverlay(path, order, drawn)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwise.conventions import EulerOrder
-from headwise.drawing import draw
+from headwise.drawing import Drawing, draw
 from headwise.errors import OutputError
 from headwise.results import FrameResult
 from headwise.sinks import writing
@@ -40,7 +40,10 @@ log = logging.getLogger(__name__)
 class VideoOverlay:
     """See the module; built by `create`."""
 
-    def __init__(self, path: str | Path, order: EulerOrder, sound_from: str | None, fps: float) -> None:
+    def __init__(
+        self, path: str | Path, order: EulerOrder, sound_from: str | None, fps: float, drawn: Drawing
+    ) -> None:
+        self._drawn = drawn
         self._path = Path(path)
         self._part = self._path.with_name(self._path.name + ".part")
         self._order = order
@@ -71,7 +74,9 @@ class VideoOverlay:
             self._advance_to(round(time_s * TICKS_PER_S))
             if self._sound:
                 self._sound.copy_until(self._ticks / TICKS_PER_S)
-            self._container.mux(self._stream.encode(self._frame(draw(image, result, order=self._order))))
+            self._container.mux(
+                self._stream.encode(self._frame(self._drawn(image, result, order=self._order)))
+            )
 
     def _start(self, width_px: int, height_px: int) -> None:
         stream = self._container.add_stream(
@@ -139,8 +144,10 @@ def create(
     order: EulerOrder = EulerOrder.AZIMUTH,
     sound_from: str | None = None,
     fps: float | None = None,
+    drawn: Drawing = draw,
 ) -> VideoOverlay:
     """sound_from: the video file whose sound is kept. fps: a hint for the encoder; the results' times decide.
+    drawn: what is drawn into each frame.
 
     Opens the file at once; raises OutputError if that fails.
     """
@@ -148,7 +155,7 @@ def create(
         raise OutputError(f"{path}: the overlay of a video is an MP4 file; end the name in .mp4")
     if Path(path).is_dir():
         raise OutputError(f"{path}: cannot be written: is a folder")
-    return VideoOverlay(path, order, sound_from, fps or DEFAULT_FPS)
+    return VideoOverlay(path, order, sound_from, fps or DEFAULT_FPS, drawn)
 
 
 @contextmanager
