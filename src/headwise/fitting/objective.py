@@ -1,7 +1,7 @@
 """What a fit minimises, in nats: points, rotation prior, shape prior. Arrays in, arrays out; numpy only.
 
     E = 1/c sum_i rho(|y_i - project(R X_i(identity, expression) + t)|² / s_i²)                  points
-      + rho_R(log(R_networkᵀ R))                                                     a network's rotation
+      + rho_R(chord(R_networkᵀ R))                                                   a network's rotation
       + |identity|² / 2 + |expression|² / 2  (+ log(f / f_0)² / 2 s_f²)             shape (and focal length)
 
 rho is Cauchy's loss k²/2 log(1 + s²/k²): half a squared error near, half its weight at k spreads. A network's
@@ -11,7 +11,7 @@ what the pose network is trained with (headwise.training.losses.rotation_likelih
 
 The unknowns of a head, in the order of the columns of the Jacobian:
 
-    0-2   rotation vector w, radians, head frame: R exp(w)
+    0-2   rotation vector w, radians, head frame: R exp(w), in effect Cayley's R (I + [w/2])(I - [w/2])⁻¹
     3-4   shift in the picture, px: t + (t_z / f) (dx, dy, 0)
     5     log of the distance: t e^s, so that the head's origin never comes to lie behind the lens
     6-    coefficients of identity, then of expression
@@ -36,7 +36,7 @@ Rows = NDArray[np.bool_] | NDArray[np.intp]
 
 POSE = 6
 """Unknowns of a pose: rotation, shift, log distance."""
-LARGEST_TURN = 3.1  # radians; the derivative of the logarithm has a pole at pi
+LEAST_COSINE = 1e-6  # four times the squared cosine of half the angle between a fit and a network
 SO3_VOLUME = 8 * np.pi**2  # of the rotation vectors' measure at the identity
 DEFINITION_M = np.full(68, 0.0015)
 """(68,) one standard deviation, metres, of where a point of that number is: people, networks and face models
@@ -49,11 +49,13 @@ DEFINITION_M.setflags(write=False)
 
 @dataclass(frozen=True, eq=False)
 class PointBasis:
-    """The 68 points as a linear function of K coefficients: mean (204,), modes (K, 204), by_axis (3, 68, K)."""
+    """The 68 points as a linear function of K coefficients: mean (204,), modes (K, 204), by_axis (3, 68, K)
+    the modes again for `jacobian`.
+    """
 
     mean: Floats
     modes: Floats
-    by_axis: Floats
+    by_axis: NDArray[np.float32]
     identity_count: int
     expression_count: int
 
@@ -70,7 +72,7 @@ def point_basis(shape: ShapeModel, identity_count: int, expression_count: int) -
     return PointBasis(
         mean=np.ascontiguousarray(shape.points_m.reshape(-1)),
         modes=np.ascontiguousarray(modes.reshape(len(modes), shape.points_m.size)),
-        by_axis=np.ascontiguousarray(modes.transpose(2, 1, 0)),
+        by_axis=np.ascontiguousarray(modes.transpose(2, 1, 0), np.float32),
         identity_count=len(identity),
         expression_count=len(expression),
     )
@@ -96,16 +98,14 @@ class State:
         position[:, :2] += step[:, 3:5] * depth / focal
         with_focal = step.shape[1] > POSE + count
         return State(
-            self.matrix @ exponential(step[:, :3]),
+            turned(self.matrix, step[:, :3]),
             position,
             self.coefficients + step[:, POSE : POSE + count],
             self.log_focal + step[:, -1] if with_focal else self.log_focal,
         )
 
     def rows(self, rows: Rows) -> State:
-        return State(
-            self.matrix[rows], self.position_m[rows], self.coefficients[rows], self.log_focal[rows]
-        )
+        return State(self.matrix[rows], self.position_m[rows], self.coefficients[rows], self.log_focal[rows])
 
     def where(self, mine: NDArray[np.bool_], other: State) -> State:
         """These rows where `mine` (n,), the other's elsewhere."""
@@ -195,7 +195,8 @@ class Look:
     residual_px: Floats
     share: Floats
     turn: Floats | None
-    turn_share: Floats | None
+    turn_cosine: Any = None
+    turn_share: Any = None
 
     def rows(self, rows: Rows) -> Look:
         return Look(*(_picked(getattr(self, field.name), rows) for field in fields(self)))
@@ -237,108 +238,126 @@ def look(objective: Objective, state: State) -> Look:
     cost += 0.5 * ((away[:, None] @ objective.coefficient_precision)[:, 0] * away).sum(axis=1)
     if objective.log_focal_precision is not None:
         cost += 0.5 * objective.log_focal_precision * state.log_focal**2
-    turn = turn_share = None
+    turn = cosine = turn_share = None
     if objective.rotation is not None:
         prior = objective.rotation
-        turn = logarithm(prior.matrix.transpose(0, 2, 1) @ state.matrix)
+        turn, cosine = chord(prior.matrix.transpose(0, 2, 1) @ state.matrix)
         normal = np.exp(-0.5 * ((turn[:, None] @ prior.precision)[:, 0] * turn).sum(axis=1))
         cost += np.log1p(prior.floor) - np.log(normal + prior.floor)
         turn_share = normal / (normal + prior.floor)
     if behind.any():
         cost = np.where((behind & (objective.weight > 0)).any(axis=1), np.inf, cost)
-    return Look(cost, head, in_camera, residual, 1 / relative, turn, turn_share)
+    return Look(cost, head, in_camera, residual, 1 / relative, turn, cosine, turn_share)
 
 
-def jacobian(objective: Objective, state: State, seen: Look) -> Floats:
-    """(n, 136, P) of the projected points in px: 68 rows of x, then 68 of y."""
+def jacobian(objective: Objective, state: State, seen: Look) -> NDArray[np.float32]:
+    """(n, 136, P) of the projected points in px, 68 rows of x and 68 of y; rounded, see `curvature`."""
     camera, basis = objective.camera, objective.basis
     n, count = len(state.matrix), len(basis.modes)
     inverse_depth = 1 / seen.camera_m[:, :, 2]
     focal = np.exp(state.log_focal)[:, None] * (camera.fx, camera.fy)
-    jacobian = np.empty((n, 2, 68, objective.size))
+    jacobian = np.empty((n, 2, 68, objective.size), np.float32)
     from_lens = seen.residual_px + objective.points_px - (camera.cx, camera.cy)
-    matrix = state.matrix
+    x, y, z = seen.head_m[:, :, 0], seen.head_m[:, :, 1], seen.head_m[:, :, 2]
     for axis in (0, 1):
         scale = focal[:, axis, None] * inverse_depth  # px per metre across the view
         slope = from_lens[:, :, axis] * inverse_depth  # px per metre along it
-        row = scale[:, :, None] * matrix[:, None, axis] - slope[:, :, None] * matrix[:, None, 2]
+        a, b, c = (
+            scale * state.matrix[:, axis, k, None] - slope * state.matrix[:, 2, k, None] for k in range(3)
+        )
         out = jacobian[:, axis]
-        x, y, z = seen.head_m[:, :, 0], seen.head_m[:, :, 1], seen.head_m[:, :, 2]
-        a, b, c = row[:, :, 0], row[:, :, 1], row[:, :, 2]
         out[:, :, 0] = y * c - z * b
         out[:, :, 1] = z * a - x * c
         out[:, :, 2] = x * b - y * a
         out[:, :, 3 + axis] = state.position_m[:, 2:] * inverse_depth
         out[:, :, 4 - axis] = 0
         out[:, :, 5] = scale * state.position_m[:, axis, None] - slope * state.position_m[:, 2:]
-        modes = a[:, :, None] * basis.by_axis[0]
-        modes += b[:, :, None] * basis.by_axis[1]
-        modes += c[:, :, None] * basis.by_axis[2]
+        modes = a.astype(np.float32)[:, :, None] * basis.by_axis[0]
+        modes += b.astype(np.float32)[:, :, None] * basis.by_axis[1]
+        modes += c.astype(np.float32)[:, :, None] * basis.by_axis[2]
         out[:, :, POSE : POSE + count] = modes
         if objective.log_focal_precision is not None:
             out[:, :, -1] = from_lens[:, :, axis]
     return jacobian.reshape(n, 136, objective.size)
 
 
-def normal_equations(objective: Objective, state: State, seen: Look) -> tuple[Floats, Floats]:
-    """Gauss-Newton's (n, P, P) and the gradient (n, P), in the unknowns of this module."""
-    n, count = len(state.matrix), len(objective.basis.modes)
+def curvature(objective: Objective, state: State, seen: Look) -> Floats:
+    """(n, P, P) of Gauss and Newton: the inverse covariance of the unknowns, and what a step is divided by.
+
+    Single precision is enough for both: it changes the way to the minimum by a millionth, not the minimum.
+    """
+    count = len(objective.basis.modes)
     J = jacobian(objective, state, seen)
-    weight = objective.weight * seen.share * objective.point_share
-    weighted = J * np.concatenate([weight, weight], axis=1)[:, :, None]
-    residual = seen.residual_px.transpose(0, 2, 1).reshape(n, 136, 1)
-    normal = weighted.transpose(0, 2, 1) @ J
-    gradient = (weighted.transpose(0, 2, 1) @ residual)[:, :, 0]
-    shape = slice(POSE, POSE + count)
-    normal[:, shape, shape] += objective.coefficient_precision
-    away = (state.coefficients - objective.coefficient_mean)[:, None]
-    gradient[:, shape] += (away @ objective.coefficient_precision)[:, 0]
+    root = np.sqrt(objective.weight * seen.share * objective.point_share).astype(np.float32)
+    J *= np.concatenate([root, root], axis=1)[:, :, None]
+    normal: Floats = (J.transpose(0, 2, 1) @ J).astype(np.float64)
+    normal[:, POSE : POSE + count, POSE : POSE + count] += objective.coefficient_precision
     if objective.log_focal_precision is not None:
         normal[:, -1, -1] += objective.log_focal_precision
+    if objective.rotation is not None and seen.turn is not None:
+        change = chord_change(seen.turn, seen.turn_cosine)
+        pull = change.transpose(0, 2, 1) @ objective.rotation.precision @ change
+        normal[:, :3, :3] += seen.turn_share[:, None, None] * pull
+    return normal
+
+
+def gradient(objective: Objective, state: State, seen: Look) -> Floats:
+    """(n, P) of the cost, exact."""
+    camera, basis = objective.camera, objective.basis
+    n, count = len(state.matrix), len(basis.modes)
+    gradient = np.empty((n, objective.size))
+    weight = objective.weight * seen.share * objective.point_share
+    focal = np.exp(state.log_focal)[:, None, None] * (camera.fx, camera.fy)
+    force_px = weight[:, :, None] * seen.residual_px
+    in_camera = np.empty((n, 68, 3))  # d cost / d (point in the camera frame)
+    in_camera[:, :, :2] = force_px * focal / seen.camera_m[:, :, 2:]
+    in_camera[:, :, 2] = -(in_camera[:, :, :2] * seen.camera_m[:, :, :2]).sum(axis=2) / seen.camera_m[:, :, 2]
+    in_head = in_camera @ state.matrix
+    moment = seen.head_m.transpose(0, 2, 1) @ in_head  # sum over points of X gᵀ
+    gradient[:, 0] = moment[:, 1, 2] - moment[:, 2, 1]
+    gradient[:, 1] = moment[:, 2, 0] - moment[:, 0, 2]
+    gradient[:, 2] = moment[:, 0, 1] - moment[:, 1, 0]
+    total = in_camera.sum(axis=1)
+    gradient[:, 3:5] = total[:, :2] * state.position_m[:, 2:] / focal[:, 0]
+    gradient[:, 5] = (total * state.position_m).sum(axis=1)
+    away = (state.coefficients - objective.coefficient_mean)[:, None]
+    gradient[:, POSE : POSE + count] = in_head.reshape(n, -1) @ basis.modes.T
+    gradient[:, POSE : POSE + count] += (away @ objective.coefficient_precision)[:, 0]
+    if objective.log_focal_precision is not None:
+        from_lens = seen.residual_px + objective.points_px - (camera.cx, camera.cy)
+        gradient[:, -1] = (force_px * from_lens).sum(axis=(1, 2))
         gradient[:, -1] += objective.log_focal_precision * state.log_focal
-    if objective.rotation is not None and seen.turn is not None and seen.turn_share is not None:
-        change = right_inverse(seen.turn)  # of the rotation vector `turn` by w
-        pull = seen.turn_share[:, None, None] * (change.transpose(0, 2, 1) @ objective.rotation.precision)
-        normal[:, :3, :3] += pull @ change
-        gradient[:, :3] += (pull @ seen.turn[:, :, None])[:, :, 0]
-    return normal, gradient
+    if objective.rotation is not None and seen.turn is not None:
+        pull = objective.rotation.precision @ seen.turn[:, :, None]
+        change = chord_change(seen.turn, seen.turn_cosine)
+        gradient[:, :3] += seen.turn_share[:, None] * (change.transpose(0, 2, 1) @ pull)[:, :, 0]
+    return gradient
 
 
-def exponential(rotvec: Floats) -> Floats:
-    """(n, 3, 3) rotations of rotation vectors (n, 3) (Rodrigues)."""
-    angle2 = (rotvec * rotvec).sum(axis=1)
-    angle = np.sqrt(angle2)
-    sine = np.sinc(angle / np.pi)
-    half = np.sinc(angle / (2 * np.pi))
-    K = cross_matrix(rotvec)
-    return np.eye(3) + sine[:, None, None] * K + (0.5 * half * half)[:, None, None] * (K @ K)
+def turned(matrix: Floats, rotvec: Floats) -> Floats:
+    """(n, 3, 3) rotations turned by about rotvec (n, 3), radians: Cayley's map, exact to the second order."""
+    half = 0.5 * rotvec
+    K = cross_matrix(half)
+    factor = 2 / (1 + (half * half).sum(axis=1))
+    return matrix + factor[:, None, None] * (matrix @ (K + K @ K))
 
 
-def logarithm(matrix: Floats) -> Floats:
-    """(n, 3) rotation vectors of rotations (n, 3, 3); angles up to pi, the axis exact to 1e-6 below 3.14."""
-    axis_sine = 0.5 * np.stack(
-        [
-            matrix[:, 2, 1] - matrix[:, 1, 2],
-            matrix[:, 0, 2] - matrix[:, 2, 0],
-            matrix[:, 1, 0] - matrix[:, 0, 1],
-        ],
-        axis=1,
-    )
-    sine = np.sqrt((axis_sine * axis_sine).sum(axis=1))
-    angle = np.arctan2(sine, 0.5 * (matrix[:, 0, 0] + matrix[:, 1, 1] + matrix[:, 2, 2] - 1))
-    ratio = np.divide(angle, sine, out=np.ones_like(sine), where=sine > 1e-9)
-    return axis_sine * ratio[:, None]
+def chord(matrix: Floats) -> tuple[Floats, Floats]:
+    """Of rotations (n, 3, 3): (n, 3) along the axis, 2 sin(angle / 2) long, and (n,) cos(angle / 2) >= 0.
+
+    The first stands for the rotation vector, as in the training of the pose network: 1 % short at 30 deg and
+    smooth up to 180.
+    """
+    cosine = 0.5 * np.sqrt(np.maximum(1 + matrix[:, 0, 0] + matrix[:, 1, 1] + matrix[:, 2, 2], LEAST_COSINE))
+    across = (matrix - matrix.transpose(0, 2, 1)).reshape(-1, 9)[:, [7, 2, 3]]
+    return across * (0.5 / cosine)[:, None], cosine
 
 
-def right_inverse(rotvec: Floats) -> Floats:
-    """(n, 3, 3) d log(exp(v) exp(w)) / dw at w = 0 (Sola 2018, "A micro Lie theory", eq. 144)."""
-    angle2 = (rotvec * rotvec).sum(axis=1)
-    angle = np.sqrt(angle2)
-    small = angle < 1e-3
-    safe = np.where(small, 1.0, np.minimum(angle, LARGEST_TURN))
-    factor = np.where(small, 1 / 12, 1 / safe**2 - (1 + np.cos(safe)) / (2 * safe * np.sin(safe)))
-    K = cross_matrix(rotvec)
-    return np.eye(3) + 0.5 * K + factor[:, None, None] * (K @ K)
+def chord_change(chord_: Floats, cosine: Floats) -> Floats:
+    """(n, 3, 3) derivative of the chord of R by w in R exp(w), w = 0: the quaternion's product rule."""
+    change = 0.5 * cross_matrix(chord_)
+    change.reshape(-1, 9)[:, ::4] += cosine[:, None]
+    return change
 
 
 def cross_matrix(v: Floats) -> Floats:

@@ -54,7 +54,9 @@ class Observation:
                 f"a point's spread lies above 0 px, got {np.nanmin(spread):g}; inf or NaN: unseen"
             )
         if (self.rotation is None) != (self.rotation_covariance is None):
-            raise GeometryError("a rotation comes with its covariance (n, 3, 3) in rad², got only one of both")
+            raise GeometryError(
+                "a rotation comes with its covariance (n, 3, 3) in rad², got only one of both"
+            )
         if self.rotation is not None and self.rotation_covariance is not None:
             covariance = np.asarray(self.rotation_covariance, np.float64)
             if self.rotation.batch_shape != (n,) or covariance.shape != (n, 3, 3):

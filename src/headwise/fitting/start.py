@@ -55,9 +55,7 @@ def _extents_px(points_px: Floats, seen: NDArray[np.bool_]) -> Floats:
     return np.sqrt(np.maximum(np.stack([middle + half, middle - half], axis=1), 0.0))
 
 
-def positions(
-    matrix: Floats, points_m: Floats, points_px: Floats, weight: Floats, camera: Camera
-) -> Floats:
+def positions(matrix: Floats, points_m: Floats, points_px: Floats, weight: Floats, camera: Camera) -> Floats:
     """(n, 3) origins in the camera frame of heads of known rotation (n, 3, 3), as a far camera sees them.
 
     points_m (68, 3) head frame; points_px (n, 68, 2), weight (n, 68). The depth is wrong by a few per cent of
