@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 import headwise
 from headwise import cli, errors
 
-COMMANDS = sorted(p.stem for p in Path(cli.__file__).parent.glob("*.py") if not p.stem.startswith("_"))
+FILES = Path(cli.__file__).parent.glob("[!_]*.py")
+COMMANDS = sorted(file.stem.replace("_", "-") for file in FILES)
 
 
 def test_every_file_is_a_command_and_explains_itself() -> None:

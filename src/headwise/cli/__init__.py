@@ -27,13 +27,13 @@ class _Commands(TyperGroup):
     """The files of this folder."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the base class calls it so
-        return sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_"))
+        return sorted(m.name.replace("_", "-") for m in iter_modules(__path__) if not m.name.startswith("_"))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.list_commands(ctx):
             return None
         app = typer.Typer(add_completion=False)
-        app.command(name=cmd_name)(import_module(f"{__name__}.{cmd_name}").command)
+        app.command(name=cmd_name)(import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command)
         return typer.main.get_command(app)
 
 

@@ -19,33 +19,36 @@ from headwise.conventions import FLIP_68
 from headwise.fitting.shape_model import MOST_EXPRESSION_MODES, MOST_IDENTITY_MODES, ShapeModel
 from headwise.synthesis.assets import HeadAssets
 from headwise.synthesis.body import Body
+from headwise.synthesis.head_surface import HeadSurface, head_surface
 from headwise.synthesis.identity import Identity, express, sample_expression, sample_identity, shape_of
 from headwise.synthesis.mesh import FloatArray
 from headwise.synthesis.shot import FLIP_YZ, M_PER_DM
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 MIRROR = np.array([-1.0, 1.0, 1.0])
 AVERAGE_OF = 2000
 """So many sampled expressions make the average one."""
+MEAN_OF = 200
+"""So many people make the mean head on which the surface's grid is laid out."""
+POINTS_SHARE = 4.0
+"""So many times what the whole surface weighs, the 68 points weigh together: what is measured is they."""
+FALL_OFF_M = 0.05
+"""A vertex's weight falls to 1/e so far from the nearest of the 68 points."""
+AVERAGE_STREAM, PEOPLE_STREAM, MEAN_STREAM, UNSEEN_STREAM = range(4)
+"""Second number of the seeds: nobody is drawn twice."""
 NO_TURN = np.zeros(3, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """Vertices (n, 3) of the art's mesh in this person's head frame, metres: at average, and as sampled."""
+    """The art's vertices (n, 3) of one person in that person's head frame, metres.
+
+    With the face that people wear on average, and with an expression of its own.
+    """
 
     average_m: Floats
     expressed_m: Floats
-
-
-def sample_person(assets: HeadAssets, average: dict[str, float], rng: np.random.Generator) -> Person:
-    """Somebody with the average expression and with one of its own."""
-    identity = sample_identity(rng)
-    shape = shape_of(identity, assets, rng)
-    return Person(
-        in_head_frame(express(shape, average, identity, assets), identity, assets),
-        in_head_frame(express(shape, sample_expression(rng), identity, assets), identity, assets),
-    )
 
 
 def average_expression(rng: np.random.Generator) -> dict[str, float]:
@@ -57,8 +60,21 @@ def average_expression(rng: np.random.Generator) -> dict[str, float]:
     return {name: weight / AVERAGE_OF for name, weight in sorted(total.items())}
 
 
+def sample_person(assets: HeadAssets, average: dict[str, float], rng: np.random.Generator) -> Person:
+    """Somebody at random."""
+    identity = sample_identity(rng)
+    shape = shape_of(identity, assets, rng)
+    own = sample_expression(rng)
+    return Person(
+        *(
+            in_head_frame(express(shape, moves, identity, assets), identity, assets)
+            for moves in (average, own)
+        )
+    )
+
+
 def in_head_frame(vertices_dm: FloatArray, identity: Identity, assets: HeadAssets) -> Floats:
-    """The art's vertices (n, 3) of one person, centred, in the person's own head frame, metres."""
+    """A body shape (n, 3) centred and turned into the head frame of its own 68 points, metres."""
     body = Body.centred(vertices_dm, identity, assets, torso_turn=NO_TURN)
     art_m = (body.vertices @ FLIP_YZ * M_PER_DM).astype(np.float64)
     return np.asarray(art_m @ art_head_from_head(art_m[None, assets.landmarks]).matrix[0])
@@ -73,34 +89,89 @@ def build_shape_model(
 ) -> ShapeModel:
     """Learn the model from sampled people; the same seed gives the same model.
 
-    `progress` is called with the number of people done.
+    `progress` is called with the number of people done since.
     """
-    average = average_expression(np.random.default_rng([seed, 0]))
-    averages, differences = [], []
+    average = average_expression(np.random.default_rng([seed, AVERAGE_STREAM]))
+    mean_m = mean_skin(assets, average, seed)
+    surface = head_surface(assets, mean_m)
+    weight = _weights(sampled(mean_m, surface, assets))
+    mirror = np.concatenate([FLIP_68, 68 + surface.mirror])
+    averages, differences = Moments(mirror, weight), Moments(mirror, weight)
     for number in range(people):
-        person = sample_person(assets, average, np.random.default_rng([seed, 1, number]))
-        own, expressed = person.average_m[assets.landmarks], person.expressed_m[assets.landmarks]
-        averages += [own, (own * MIRROR)[FLIP_68]]
-        differences += [expressed - own, ((expressed - own) * MIRROR)[FLIP_68]]
+        person = sample_person(assets, average, np.random.default_rng([seed, PEOPLE_STREAM, number]))
+        own, expressed = (sampled(head, surface, assets) for head in (person.average_m, person.expressed_m))
+        averages.add(own)
+        differences.add(expressed - own)
         progress(1)
-    mean, identity_modes = principal_modes(np.stack(averages), MOST_IDENTITY_MODES)
-    mean_difference, expression_modes = principal_modes(np.stack(differences), MOST_EXPRESSION_MODES)
+    identity_mean, identity = averages.modes(MOST_IDENTITY_MODES)
+    expression_mean, expression = differences.modes(MOST_EXPRESSION_MODES)
+    mean = identity_mean + expression_mean
     return ShapeModel(
-        points_m=mean + mean_difference,
-        identity_points=identity_modes,
-        expression_points=expression_modes,
-        vertices_m=np.zeros((0, 3)),
-        identity_vertices=np.zeros((len(identity_modes), 0, 3)),
-        expression_vertices=np.zeros((len(expression_modes), 0, 3)),
-        triangles=np.zeros((0, 3), np.int32),
-        uv=np.zeros((0, 2)),
+        points_m=mean[:68],
+        identity_points=identity[:, :68],
+        expression_points=expression[:, :68],
+        vertices_m=mean[68:],
+        identity_vertices=identity[:, 68:],
+        expression_vertices=expression[:, 68:],
+        triangles=surface.triangles,
+        uv=surface.uv,
     )
 
 
-def principal_modes(samples: Floats, count: int) -> tuple[Floats, Floats]:
-    """Mean (m, 3) of samples (n, m, 3) and the strongest modes (count, m, 3) per standard deviation."""
-    mean = samples.mean(0)
-    centred = (samples - mean).reshape(len(samples), -1)
-    _, spread, modes = np.linalg.svd(centred / np.sqrt(len(samples)), full_matrices=False)
-    modes = modes[:count] * np.sign(modes[:count][np.arange(count), np.abs(modes[:count]).argmax(1)])[:, None]
-    return mean, (spread[:count, None] * modes).reshape(count, *mean.shape)
+def mean_skin(assets: HeadAssets, average: dict[str, float], seed: int) -> Floats:
+    total = np.zeros((len(assets.rest), 3))
+    for number in range(MEAN_OF):
+        person = sample_person(assets, average, np.random.default_rng([seed, MEAN_STREAM, number]))
+        total += person.average_m
+    return total / MEAN_OF
+
+
+def sampled(head_m: Floats, surface: HeadSurface, assets: HeadAssets) -> Floats:
+    """Of the art's vertices (n, 3) of a person the 68 points and then the surface's, (68 + V, 3)."""
+    return np.concatenate([head_m[assets.landmarks], surface.blend @ head_m])
+
+
+def _weights(mean: Floats) -> Floats:
+    """How much each of the 68 points and the vertices (68 + V, 3) counts."""
+    nearest = np.linalg.norm(mean[68:, None] - mean[None, :68], axis=2).min(1)
+    near = np.exp(-nearest / FALL_OFF_M)
+    return np.concatenate([np.full(68, POINTS_SHARE * near.sum() / 68), near])
+
+
+class Moments:
+    """Samples (68 + V, 3), collected for principal modes; a mirrored head counts with every head.
+
+    A covariance over heads and their mirror pictures falls apart into that of the heads' symmetric halves,
+    (head + mirrored) / 2, and that of the antisymmetric ones; the modes of each are found by themselves.
+    """
+
+    def __init__(self, mirror: Ints, weight: Floats) -> None:
+        """The place of everything's mirror image and the weight of its squared distances, both (68 + V)."""
+        self._mirror = mirror
+        self._root_weight = np.sqrt(weight)
+        self._halves: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = ([], [])
+
+    def add(self, sample: Floats) -> None:
+        mirrored = (sample * MIRROR)[self._mirror]
+        for half, value in zip(self._halves, (sample + mirrored, sample - mirrored), strict=True):
+            half.append((value / 2).astype(np.float32))
+
+    def modes(self, count: int) -> tuple[Floats, Floats]:
+        """Mean (m, 3) and the strongest modes (count, m, 3) per standard deviation, strongest first."""
+        symmetric, antisymmetric = (np.stack(half) for half in self._halves)
+        mean = symmetric.mean(0, dtype=np.float64)
+        found = [self._principal(symmetric - mean.astype(np.float32)), self._principal(antisymmetric)]
+        strength = np.concatenate([strength for strength, _ in found])
+        modes = np.concatenate([modes for _, modes in found])
+        strongest = np.argsort(-strength)[:count]
+        return mean, modes[strongest]
+
+    def _principal(self, samples: NDArray[np.float32]) -> tuple[Floats, Floats]:
+        """Variances (k) and modes (k, m, 3) of samples about zero, by their inner products (Turk 1991)."""
+        weighted = (samples * self._root_weight[:, None].astype(np.float32)).reshape(len(samples), -1)
+        variance, shares = np.linalg.eigh((weighted @ weighted.T).astype(np.float64) / len(samples))
+        variance, shares = variance[::-1][:MOST_IDENTITY_MODES], shares[:, ::-1][:, :MOST_IDENTITY_MODES]
+        modes = np.tensordot(shares.T, samples, 1) / np.sqrt(len(samples))
+        first = np.abs(modes).reshape(len(modes), -1).argmax(1)
+        signs = np.sign(modes.reshape(len(modes), -1)[np.arange(len(modes)), first])
+        return variance, modes * signs[:, None, None]
