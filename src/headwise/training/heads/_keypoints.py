@@ -1,4 +1,4 @@
-"""What the two keypoint heads share: an output, its losses, and the direct rotation beside the points."""
+"""What the heads with points share: an output, its losses, and the direct rotation beside the points."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from torch import Tensor
 from headwise import plugins
 from headwise.training.answer import Answer
 from headwise.training.heads._direct import RotationWeights
-from headwise.training.losses import binary, points_laplace, rotation_likelihood
+from headwise.training.losses import binary, points, points_laplace, rotation_likelihood
 from headwise.training.losses.geodesic import angle_between
 from headwise.training.losses.weighted_sum import ramp
 from headwise.training.settings import checked
 from headwise.training.spread import covariance, expected_error_deg
+
+LOG_SCALE_AT_START = -2.0  # of points: an eighth of half a crop
 
 
 class KeypointWeights(RotationWeights):
@@ -24,6 +26,7 @@ class KeypointWeights(RotationWeights):
 
     points: float = 2.0
     points_likelihood: float = 0.1
+    depth: float = 0.5
     visibility: float = 0.1
     face_hidden: float = 0.1
 
@@ -37,6 +40,7 @@ class KeypointOutput(NamedTuple):
     points_log_scale: Tensor  # (n, 68) log of the scale of `points`
     visibility: Tensor  # (n, 68) logits
     face_hidden: Tensor  # (n,) logits
+    points_depth: Tensor | None = None  # (n, 68) in half crop sides, away from the lens, mean about 0
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class KeypointLosses:
             output.rotation, output.precision_factor, batch["rotation"], weight.uniform
         )
         points_nll = self.likelihood(output.points, output.points_log_scale, batch["points"])
-        return {
+        parts = {
             "rotation": weight.rotation * angle_between(output.rotation, batch["rotation"]),
             "rotation_nll": share * weight.rotation_likelihood * rotation_nll,
             "points": weight.points * self.distance(output.points, batch["points"]),
@@ -65,6 +69,10 @@ class KeypointLosses:
             "face_hidden": weight.face_hidden
             * binary.cross_entropy(output.face_hidden, batch["face_hidden"]),
         }
+        if output.points_depth is not None:
+            depth = points.distance(output.points_depth, batch["points_depth"])
+            parts["depth"] = weight.depth * depth
+        return parts
 
     def standard_deviation(self, log_scale: Tensor) -> Tensor:
         """Of points along an axis: what the scale means under the likelihood it was trained by."""

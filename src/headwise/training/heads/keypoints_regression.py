@@ -8,12 +8,16 @@ from torch import Tensor, nn
 
 from headwise.training.answer import POINTS, Answer
 from headwise.training.attention import Attention
-from headwise.training.heads._keypoints import KeypointLosses, KeypointOutput, answer, losses_named
+from headwise.training.heads._keypoints import (
+    LOG_SCALE_AT_START,
+    KeypointLosses,
+    KeypointOutput,
+    answer,
+    losses_named,
+)
 from headwise.training.perceptron import Perceptron
 from headwise.training.rotation_forms import from_6d
 from headwise.training.spread import lower_triangular
-
-LOG_SCALE_AT_START = -2.0
 
 
 class KeypointRegression(nn.Module):
