@@ -5,32 +5,25 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from headwise.cli._stderr import complain
+import typer
+
+from headwise.cli import EXIT_NOTHING_DONE
+from headwise.cli._stderr import complain, native_noise_silenced
 from headwise.errors import HeadwiseError, OutputError
 from headwise.sinks import Sink
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from headwise.camera import Camera
     from headwise.cli._progress import Progress
+    from headwise.fitting.heads import PosePipeline
     from headwise.results import FrameResult
     from headwise.sources import Frame, Source
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Pipeline(Protocol):
-    """What makes results of pictures: see `headwise.pipeline.Pipeline`."""
-
-    def __call__(self, image: NDArray[np.uint8], camera: Camera | None = None) -> FrameResult: ...
-
-    def stream(self, camera: Camera | None = None) -> Callable[[NDArray[np.uint8], float], FrameResult]: ...
 
 
 class SourceSink(Sink, Protocol):
@@ -41,6 +34,28 @@ class SourceSink(Sink, Protocol):
         ...
 
 
+def run_through(
+    sources: Iterable[Source],
+    pipeline: PosePipeline,
+    camera: Camera | None,
+    table: Sink,
+    per_source: Sequence[SourceSink],
+) -> None:
+    """All sources, with a progress bar and a summary. Exits with code 2 where nothing could be done."""
+    from headwise.cli._progress import show_progress
+
+    with native_noise_silenced(), show_progress() as progress:
+        run = Run(pipeline, camera, table, per_source, progress)
+        try:
+            for source in sources:
+                run.take(source)
+        finally:
+            run.close()
+            run.summarize()
+    if not run.has_written:
+        raise typer.Exit(EXIT_NOTHING_DONE)
+
+
 class Run:
     """Takes sources one after the other; what fails is one line, and the rest goes on.
 
@@ -49,7 +64,7 @@ class Run:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        pipeline: PosePipeline,
         camera: Camera | None,
         table: Sink,
         per_source: Sequence[SourceSink],

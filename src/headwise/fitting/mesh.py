@@ -9,7 +9,7 @@ Light and shade of the pictures stay in the texture.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -34,12 +34,19 @@ HIDDEN_M = 0.006
 ASLANT, FRONTAL = 0.2, 0.7
 """Cosines between the normal and the line of sight: below the first a texel takes nothing, above the second
 all. The rim of a head belongs to hair and background as often as not."""
+RIM_M = 0.012
+"""So near to the head's outline in the picture a texel counts less and less: where the fit is off by as much,
+the background is seen there."""
 SHARPNESS = 3.0
-"""Power of the weights: of several pictures the better one shows, blended only where they are alike."""
+"""Power of the weights: what is seen front on counts for much more than what is seen aslant."""
+LATER = 0.15
+"""Weight of every picture against the one before it: two mouths of two moments are not blended, the second
+picture begins where the first sees aslant."""
 MIRRORED = 0.01
 """Weight of the other side of the face against the own one."""
 FULL_WEIGHT = 0.05
 """Of all pictures together; texels with less fade into their surroundings."""
+TINY = 1e-6
 UNKNOWN_LEVEL = 128.0
 """Gray of a texture that no picture shows anything of."""
 FAR_M = 1000.0
@@ -61,11 +68,6 @@ class View:
     position_m: Floats
     expression: Floats
 
-    @property
-    def pixels_a_metre(self) -> float:
-        """How finely this picture shows the head."""
-        return float(self.camera.fx / max(self.position_m[2], 1e-3))
-
     def around(self, points_px: Floats, margin_px: int = 2) -> View | None:
         """The same of the part of the picture about some points (n, 2); None where that lies outside."""
         height, width = self.image.shape[:2]
@@ -79,6 +81,10 @@ class View:
         c = self.camera
         camera = Camera(c.fx, c.fy, c.cx - left, c.cy - top, right - left, bottom - top, c.distortion)
         return View(part, camera, self.rotation, self.position_m, self.expression)
+
+    def copied(self) -> View:
+        """With pixels of its own: a part lets the whole picture go."""
+        return replace(self, image=self.image.copy())
 
     def shrunk(self, factor: float) -> View:
         """The same with the picture `factor` times as large, factor <= 1, averaged."""
@@ -113,7 +119,7 @@ def head_mesh(
     views: Sequence[View],
     texture_px: int = TEXTURE_PX,
 ) -> HeadMesh:
-    """The head of coefficients (Ki,) and (Ke,), and its texture from one picture or several.
+    """The head of coefficients (Ki,) and (Ke,), and its texture from one picture or several, the best first.
 
     The mesh has the expression given; every view is looked up with its own.
     """
@@ -154,23 +160,33 @@ def _texels(shape: ShapeModel, texture_px: int) -> Covered:
 def texture_of(
     shape: ShapeModel, identity: Floats, views: Sequence[View], texture_px: int = TEXTURE_PX
 ) -> tuple[Image, float]:
-    """(S, S, 3) RGB, and the share of the surface's texels that some view shows."""
+    """(S, S, 3) RGB, and the share of the surface's texels that some view shows. The first views go first."""
     texels = _texels(shape, texture_px)
+    confidence = np.zeros((texture_px, texture_px), np.float32)
     colour = np.zeros((texture_px, texture_px, 3), np.float32)
     weight = np.zeros((texture_px, texture_px), np.float32)
-    finest = max((view.pixels_a_metre for view in views), default=1.0)
-    for view in views:
+    for rank, view in enumerate(views):
         found = _looked_up(view, shape.vertices(identity, view.expression), shape, texels, texture_px)
         if found is None:
             continue
         seen_colour, seen_weight = found
-        seen_weight *= (view.pixels_a_metre / finest) ** 2
+        confidence[texels.rows, texels.columns] += seen_weight
+        seen_weight *= LATER**rank
         colour[texels.rows, texels.columns] += seen_colour * seen_weight[:, None]
         weight[texels.rows, texels.columns] += seen_weight
     seen = float((weight[texels.rows, texels.columns] > 0).mean())
-    colour += MIRRORED * colour[:, ::-1]
-    weight += MIRRORED * weight[:, ::-1]
-    return _filled(colour, weight), seen
+    own = confidence / (confidence + MIRRORED * confidence[:, ::-1] + TINY)
+    mean = _mean(colour, weight)
+    both = mean * own[..., None] + mean[:, ::-1] * (1 - own[..., None])
+    known = np.minimum(np.maximum(confidence, confidence[:, ::-1]) / FULL_WEIGHT, 1)
+    return _filled(both.astype(np.float32), known.astype(np.float32)), seen
+
+
+def _mean(colour: Singles, weight: Singles) -> Singles:
+    """Of sums of weighted colours (S, S, 3) and of weights (S, S); 0 where there is no weight."""
+    across = weight[..., None]
+    mean: Singles = np.divide(colour, across, out=np.zeros_like(colour), where=across > 0)
+    return mean
 
 
 def _looked_up(
@@ -190,7 +206,7 @@ def _looked_up(
     places_px = texels.interpolated(view.camera.project(points_camera).astype(np.float32))
     depth = texels.interpolated(points_camera[:, 2].astype(np.float32))
     steep = np.clip((cosine - ASLANT) / (FRONTAL - ASLANT), 0, 1)
-    weight = steep**SHARPNESS * _is_seen(view, points_camera, shape, places_px, depth)
+    weight = steep**SHARPNESS * _share_seen(view, points_camera, shape, places_px, depth)
     return _bilinear(view.image.astype(np.float32), places_px), weight.astype(np.float32)
 
 
@@ -205,10 +221,10 @@ def _as_fine_as(view: View, points_camera: Floats, shape: ShapeModel, texture_px
     return view.shrunk(1 / ratio) if ratio > 1 else view
 
 
-def _is_seen(
+def _share_seen(
     view: View, points_camera: Floats, shape: ShapeModel, places_px: Singles, depth: Singles
-) -> NDArray[np.bool_]:
-    """Inside the picture, and nothing of the head in front of it."""
+) -> Singles:
+    """0..1: inside the picture, nothing of the head in front of it, and away from the head's outline."""
     height, width = view.image.shape[:2]
     inside = ((places_px >= 0.5) & (places_px <= (width - 0.5, height - 0.5))).all(axis=1)
     shrink = min(1.0, DEPTH_PX / max(height, width))
@@ -217,8 +233,12 @@ def _is_seen(
     nearest = rasterize(small_px, points_camera[:, 2], shape.triangles, *small)
     surface = nearest.picture(nearest.interpolated(points_camera[:, 2].astype(np.float32)), FAR_M)
     in_front: Any = cv2.erode(surface, np.ones((3, 3), np.uint8))  # a rim covers what lies close behind it
-    here = _bilinear(in_front, places_px * np.float32(small[0] / width))
-    return inside & (depth < here + HIDDEN_M) & (depth > 0)
+    small_places_px = places_px * np.float32(small[0] / width)
+    seen = inside & (depth < _bilinear(in_front, small_places_px) + HIDDEN_M) & (depth > 0)
+    to_outline_px: Any = cv2.distanceTransform((surface < FAR_M).astype(np.uint8), cv2.DIST_L2, 3)
+    rim_px = RIM_M * view.camera.fx * small[0] / width / max(float(view.position_m[2]), 1e-3)
+    trusted: Singles = seen * np.clip(_bilinear(to_outline_px, small_places_px) / rim_px, 0, 1) ** 2
+    return trusted
 
 
 def _bilinear(picture: NDArray[Any], places_px: Singles) -> NDArray[Any]:
@@ -234,15 +254,14 @@ def _bilinear(picture: NDArray[Any], places_px: Singles) -> NDArray[Any]:
     return found.reshape(rows * 8192, *picture.shape[2:])[:count]  # type: ignore[no-any-return]
 
 
-def _filled(colour: Singles, weight: Singles) -> Image:
-    """Texels without colour take that of their surroundings: the larger the hole, the smoother.
+def _filled(mean: Singles, confident: Singles) -> Image:
+    """(S, S, 3) of colours (S, S, 3) that are known as far as numbers (S, S) in 0..1 say.
 
-    Means over ever larger blocks (Gortler 1996, "The Lumigraph", section 4: pull and push). The texture is
-    closed from left to right: it is filled with half of itself on either side.
+    Texels without colour take that of their surroundings: the larger the hole, the smoother. Means over ever
+    larger blocks (Gortler 1996, "The Lumigraph", section 4: pull and push). The texture is closed from left
+    to right: it is filled with half of itself on either side.
     """
-    side = colour.shape[1]
-    confident = np.minimum(weight / FULL_WEIGHT, 1)
-    mean = np.divide(colour, weight[..., None], out=np.zeros_like(colour), where=weight[..., None] > 0)
+    side = mean.shape[1]
     half = side // 2
     around = np.arange(-half, side + half) % side
     mean, confident = mean[:, around], confident[:, around]

@@ -13,10 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwise.camera import Camera
+from headwise.conventions import EulerOrder
+from headwise.drawing import Layers, draw
+from headwise.fitting.heads import FittedResult
 from headwise.fitting.mesh import HeadMesh, vertex_normals
 from headwise.fitting.raster import Covered, rasterize
 from headwise.fitting.shape_model import ShapeModel
 from headwise.fitting.solve import HeadFit
+from headwise.results import FrameResult
 from headwise.rotation import Rotation
 
 Image = NDArray[np.uint8]
@@ -86,6 +90,22 @@ def _region(points_px: Floats, canvas: Image) -> tuple[int, int, int, int] | Non
     left, top = np.clip(np.floor(points_px.min(axis=0)), 0, (width, height)).astype(int).tolist()
     right, bottom = np.clip(np.ceil(points_px.max(axis=0)), 0, (width, height)).astype(int).tolist()
     return None if right - left < SMALLEST_PX or bottom - top < SMALLEST_PX else (left, top, right, bottom)
+
+
+class FitDrawing:
+    """What `Overlays` draws of fitted frames: the meshes, the points and the words."""
+
+    def __init__(self, shape: ShapeModel) -> None:
+        self._shape = shape
+
+    def __call__(self, image: Image, result: FrameResult, *, order: EulerOrder) -> Image:
+        """A copy of an RGB picture (H, W, 3) with the fitted heads drawn in, far ones first."""
+        canvas = image.copy()
+        fits = result.fits if isinstance(result, FittedResult) else ()
+        heads = [fit for fit in fits if isinstance(fit, HeadFit)]
+        for fit in sorted(heads, key=lambda fit: -fit.position_m[2]):
+            draw_mesh(canvas, fit, self._shape, result.camera)
+        return draw(canvas, result, layers=Layers(box=False, cube=False, axes=False), order=order)
 
 
 def picture_of(mesh: HeadMesh, rotation: Rotation, side_px: int, distance_m: float = 1.0) -> Image:
