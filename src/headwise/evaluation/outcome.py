@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwise.boxes import Box
+from headwise.estimator import Estimate
 from headwise.results import Detection
 from headwise.rotation import Rotation
 
@@ -49,6 +50,9 @@ class Prediction:
 Predict = Callable[[Sequence[Image], Sequence[Box]], Prediction]
 """n RGB pictures and one box in each -> n poses, relative to the ray through the box's centre."""
 
+Estimates = Callable[[Sequence[Image], Sequence[Box]], Sequence[Estimate]]
+"""The same with the points, their spreads and the rotation's covariance; before `Camera.distant`."""
+
 Detect = Callable[[Image], Sequence[Detection]]
 """One RGB picture -> every face found in it."""
 
@@ -65,11 +69,14 @@ def silent(done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Tools:
-    """What a run may use. `predict` or `detect` is None where the protocol says that it does not need it."""
+    """What a run may use. `predict` and `estimate`, or `detect`, are None where the protocol says that it does
+    not need them.
+    """
 
     read: Read
     predict: Predict | None = None
     detect: Detect | None = None
+    estimate: Estimates | None = None
     detector_threshold: float = 0.5
     progress: Progress = silent
 

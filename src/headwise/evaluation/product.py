@@ -10,8 +10,9 @@ from headwise import plugins, weights
 from headwise.boxes import Box
 from headwise.camera import Camera
 from headwise.detectors import Detector
-from headwise.estimator import Estimator
+from headwise.estimator import Estimate, Estimator
 from headwise.evaluation.outcome import (
+    Estimates,
     Image,
     Json,
     Outcome,
@@ -51,6 +52,7 @@ def run(
     tools = Tools(
         read=read_picture,
         predict=predict_with(estimator, settle=found is not None) if estimator is not None else None,
+        estimate=estimate_with(estimator) if estimator is not None else None,
         detect=found[0] if found is not None else None,
         detector_threshold=found[1] if found is not None else 0.0,
         progress=progress,
@@ -82,6 +84,18 @@ def predict_with(estimator: Estimator, *, settle: bool = False) -> Predict:
         )
 
     return predict
+
+
+def estimate_with(estimator: Estimator) -> Estimates:
+    """All that the pose network says, before a camera far away."""
+
+    def estimate(images: Sequence[Image], boxes: Sequence[Box]) -> list[Estimate]:
+        return [
+            estimator(image, [box], Camera.distant(image.shape[1], image.shape[0]))[0]
+            for image, box in zip(images, boxes, strict=True)
+        ]
+
+    return estimate
 
 
 def open_detector(detector: str | Path, threads: int) -> tuple[Detector, float]:

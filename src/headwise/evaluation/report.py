@@ -85,9 +85,20 @@ def _pose_report(report: Json) -> str:
         *_hidden_lines(report),
         *_calibration_lines(report),
         *_perturbed_lines(report),
+        *_ways_lines(report),
         *_unreadable_lines(report),
     ]
     return "\n\n".join(parts)
+
+
+def _ways_lines(report: Json) -> list[str]:
+    """Of a run that answered in several ways, and of points labelled twice."""
+    if report.get("reannotated"):
+        again = report["reannotated"]
+        rows = [(*_angles(one["mae"]), one["geodesic"]["mean"], one["missed"]) for one in (report, again)]
+        named = [(name, *row) for name, row in zip(("official", "re-annotated"), rows, strict=True)]
+        return [markdown_table(("points", "yaw", "pitch", "roll", "MAE", "rotation", "missed"), named)]
+    return [compared_as_markdown(report["ways"])] if "ways" in report else []
 
 
 def _facts(report: Json) -> str:

@@ -19,8 +19,8 @@ except ImportError as missing:
     raise MissingExtra("the L-BFGS fit needs PyTorch: pip install 'headwise[train]'") from missing
 
 from headwise.fitting.objective import Floats, Objective, State, curvature, look, turned
-from headwise.fitting.shape_model import ShapeModel
 from headwise.fitting.observation import Observation
+from headwise.fitting.shape_model import ShapeModel
 from headwise.fitting.solve import DEFAULT, FitSettings, objective_of, starting_states
 from headwise.rotation import Rotation
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,7 +139,7 @@ class RotationPrior:
     def of(cls, matrix: Floats, covariance: Floats, uniform: float) -> RotationPrior:
         """From covariances (n, 3, 3) in rad² and the uniform distribution's share."""
         peak = (1 - uniform) / np.sqrt((2 * np.pi) ** 3 * np.linalg.det(covariance))
-        return cls(matrix, np.linalg.inv(covariance), uniform / SO3_VOLUME / peak)
+        return cls(matrix, np.asarray(np.linalg.inv(covariance)), uniform / SO3_VOLUME / peak)
 
     def rows(self, rows: Rows) -> RotationPrior:
         return RotationPrior(self.matrix[rows], self.precision[rows], self.floor[rows])
@@ -186,7 +185,8 @@ class Objective:
 class Look:
     """The objective at a state. cost (n,), inf where a seen point is not in front of the lens; the rest is
     what the derivatives need: points (n, 68, 3) in head and camera, residual_px (n, 68, 2), share (n, 68) of
-    a point's weight that its loss leaves it.
+    a point's weight that its loss leaves it; turn (n, 3) and turn_cosine (n,) as `chord` gives them of the
+    network's rotation, turn_share (n,) as share. Without a network zeros.
     """
 
     cost: Floats
@@ -194,28 +194,21 @@ class Look:
     camera_m: Floats
     residual_px: Floats
     share: Floats
-    turn: Floats | None
-    turn_cosine: Any = None
-    turn_share: Any = None
+    turn: Floats
+    turn_cosine: Floats
+    turn_share: Floats
 
     def rows(self, rows: Rows) -> Look:
-        return Look(*(_picked(getattr(self, field.name), rows) for field in fields(self)))
+        return Look(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def where(self, mine: NDArray[np.bool_], other: Look) -> Look:
         """These rows where `mine` (n,), the other's elsewhere."""
         pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
-        return Look(
-            *(None if a is None else np.where(mine.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs)
-        )
+        return Look(*(np.where(mine.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs))
 
     @classmethod
     def joined(cls, parts: Sequence[Look]) -> Look:
-        columns = zip(*([getattr(part, field.name) for field in fields(cls)] for part in parts), strict=True)
-        return cls(*(None if column[0] is None else np.concatenate(column) for column in columns))
-
-
-def _picked(values: Floats | None, rows: Rows) -> Any:
-    return None if values is None else values[rows]
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 def look(objective: Objective, state: State) -> Look:
@@ -238,8 +231,9 @@ def look(objective: Objective, state: State) -> Look:
     cost += 0.5 * ((away[:, None] @ objective.coefficient_precision)[:, 0] * away).sum(axis=1)
     if objective.log_focal_precision is not None:
         cost += 0.5 * objective.log_focal_precision * state.log_focal**2
-    turn = cosine = turn_share = None
-    if objective.rotation is not None:
+    if objective.rotation is None:
+        turn, cosine, turn_share = np.zeros((len(cost), 3)), np.zeros(len(cost)), np.zeros(len(cost))
+    else:
         prior = objective.rotation
         turn, cosine = chord(prior.matrix.transpose(0, 2, 1) @ state.matrix)
         normal = np.exp(-0.5 * ((turn[:, None] @ prior.precision)[:, 0] * turn).sum(axis=1))
@@ -294,7 +288,7 @@ def curvature(objective: Objective, state: State, seen: Look) -> Floats:
     normal[:, POSE : POSE + count, POSE : POSE + count] += objective.coefficient_precision
     if objective.log_focal_precision is not None:
         normal[:, -1, -1] += objective.log_focal_precision
-    if objective.rotation is not None and seen.turn is not None:
+    if objective.rotation is not None:
         change = chord_change(seen.turn, seen.turn_cosine)
         pull = change.transpose(0, 2, 1) @ objective.rotation.precision @ change
         normal[:, :3, :3] += seen.turn_share[:, None, None] * pull
@@ -327,7 +321,7 @@ def gradient(objective: Objective, state: State, seen: Look) -> Floats:
         from_lens = seen.residual_px + objective.points_px - (camera.cx, camera.cy)
         gradient[:, -1] = (force_px * from_lens).sum(axis=(1, 2))
         gradient[:, -1] += objective.log_focal_precision * state.log_focal
-    if objective.rotation is not None and seen.turn is not None:
+    if objective.rotation is not None:
         pull = objective.rotation.precision @ seen.turn[:, :, None]
         change = chord_change(seen.turn, seen.turn_cosine)
         gradient[:, :3] += seen.turn_share[:, None] * (change.transpose(0, 2, 1) @ pull)[:, :, 0]
@@ -339,7 +333,7 @@ def turned(matrix: Floats, rotvec: Floats) -> Floats:
     half = 0.5 * rotvec
     K = cross_matrix(half)
     factor = 2 / (1 + (half * half).sum(axis=1))
-    return matrix + factor[:, None, None] * (matrix @ (K + K @ K))
+    return np.asarray(matrix + factor[:, None, None] * (matrix @ (K + K @ K)))
 
 
 def chord(matrix: Floats) -> tuple[Floats, Floats]:

@@ -47,7 +47,8 @@ class Observation:
         n = len(points)
         if points.shape != (n, POINTS, 2) or spread.shape != (n, POINTS):
             raise GeometryError(
-                f"an observation needs points (n, 68, 2) and spreads (n, 68), got {points.shape} and {spread.shape}"
+                "an observation needs points (n, 68, 2) and spreads (n, 68), "
+                f"got {points.shape} and {spread.shape}"
             )
         if (spread <= 0).any():
             raise GeometryError(
@@ -104,17 +105,17 @@ def observation_of(estimates: Sequence[Estimate], camera: Camera) -> Observation
     for i, estimate in enumerate(estimates):
         if estimate.keypoints is not None:
             points[i] = estimate.keypoints
-            spread[i] = _spread_px(estimate)
+            spread[i] = _spread_px(estimate.keypoints, estimate.keypoint_spread_px)
         covariance[i] = _covariance(estimate)
     rotations = [estimate.pose.rotation.matrix for estimate in estimates]
     return Observation(points, spread, camera, Rotation(np.reshape(rotations, (n, 3, 3))), covariance)
 
 
-def _spread_px(estimate: Estimate) -> Floats:
-    if estimate.keypoint_spread_px is not None:
-        return np.asarray(estimate.keypoint_spread_px, np.float64)
+def _spread_px(points_px: Floats, said_px: Floats | None) -> Floats:
+    if said_px is not None:
+        return np.asarray(said_px, np.float64)
     try:
-        return np.full(POINTS, SPREAD_OF_BOX * Box.from_points(estimate.keypoints).side)
+        return np.full(POINTS, SPREAD_OF_BOX * Box.from_points(points_px).side)
     except BoxError:
         return np.full(POINTS, np.inf)
 
@@ -123,4 +124,4 @@ def _covariance(estimate: Estimate) -> Floats:
     if estimate.rotation_covariance is not None:
         return np.asarray(estimate.rotation_covariance, np.float64)
     spread_deg = SPREAD_UNSAID_DEG if estimate.pose.spread_deg is None else estimate.pose.spread_deg
-    return np.eye(3) * np.radians(spread_deg / ANGLE_OF_SPREAD) ** 2
+    return np.eye(3) * float(np.radians(spread_deg / ANGLE_OF_SPREAD)) ** 2

@@ -14,7 +14,7 @@ multiplied by w / (1 - w), and the rotation's covariance by 1 / (1 - w) at the e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,17 +39,19 @@ from headwise.rotation import Rotation
 
 ARRIVED_RAD = 5e-4
 """An accepted step that turns the head less, 0.03 deg, ends the fit."""
-ARRIVED_NATS = 1e-6
+ARRIVED_NATS = 1e-5
 """So does one that promises less."""
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-9, 1e8
 NEAR, SLOW = 2, 6
-"""Steps after which the curvature is kept, and after which a fit that has not ended gets a new one each time."""
+"""Steps after which the curvature is kept, and after which a fit that goes on gets a new one each time."""
 LONGEST_STEP = np.array([0.7, 0.7, 0.7, np.inf, np.inf, 0.7])
 """Of the pose's unknowns: 40 deg about an axis, half or twice the distance."""
 WIDEST_SPREAD_DEG = 40.0
 """Expected error of a rotation beyond which a fit knows nothing."""
-WORST_MISFIT = 0.12
-"""Of the seen points' extent in the picture: points further than this from the best head are no head's."""
+WORST_MISFIT = 0.08
+"""Of the seen points' extent in the picture: if half of them lie further off the best head, it is none."""
+DOUBTFUL_MISFIT = 0.035
+"""From here on a fit that started at a network's rotation is compared with others."""
 AMBIGUOUS_NATS, AMBIGUOUS_DEG = 1.0, 25.0
 """Two starts that end as far apart and at nearly the same cost: the points do not say which."""
 
@@ -93,8 +95,8 @@ class HeadFit:
 
     spread_deg: expected angle of the rotation's error. position_spread_m (3,): one standard deviation along
     each axis; the size of the head, which one picture does not show, is in it. identity (Ki,), expression
-    (Ke,): coefficients of the shape model. focal_px: over x, None where the camera's was taken. error_px: root
-    mean square distance of the points, weighted. iterations: steps tried.
+    (Ke,): coefficients of the shape model. focal_px: over x, None where the camera's was taken. error_px:
+    root mean square distance of the points, weighted. iterations: steps tried.
     """
 
     rotation: Rotation
@@ -117,8 +119,8 @@ class Unknown:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Where n minimisations ended. covariance (n, P, P) of the unknowns; iterations (n,); arrived (n,): whether
-    the end is a minimum.
+    """Where n minimisations ended. covariance (n, P, P) of the unknowns; iterations (n,); arrived (n,):
+    whether the end is a minimum.
     """
 
     state: State
@@ -221,8 +223,7 @@ def _inverse(normal: Floats, damping: Floats) -> Floats:
     """(n, P, P) of N + d diag N."""
     size = normal.shape[1]
     normal.reshape(len(normal), -1)[:, :: size + 1] *= 1 + damping[:, None]
-    inverse: Floats = np.linalg.inv(normal)
-    return inverse
+    return np.asarray(np.linalg.inv(normal))
 
 
 def objective_of(
@@ -290,11 +291,10 @@ def answers(
     weight = objective.weight * solution.look.share
     squared_px = (solution.look.residual_px**2).sum(axis=2)
     error_px = np.sqrt((weight * squared_px).sum(axis=1) / weight.sum(axis=1))
-    size_px = _size_px(objective.points_px, objective.weight)
-    misfit_px = np.sqrt((objective.weight * squared_px).sum(axis=1) / objective.weight.sum(axis=1))
+    misfit = _misfit(objective, solution.look)
     found: list[HeadFit | Unknown] = []
     for i in range(len(state.matrix)):
-        reason = _reason_against(solution, i, spread_deg[i], misfit_px[i] / size_px[i])
+        reason = _reason_against(solution, i, spread_deg[i], misfit[i])
         if reason is not None:
             found.append(Unknown(reason))
             continue
@@ -322,7 +322,9 @@ def _reason_against(solution: Solution, i: int, spread_deg: float, misfit: float
     if not solution.arrived[i]:
         return f"did not converge in {solution.iterations[i]} steps"
     if not misfit <= WORST_MISFIT:
-        return f"the points are no head's: the nearest is {100 * misfit:.0f} % of their extent away"
+        return (
+            f"the points are no head's: half of them lie {100 * misfit:.0f} % of their extent off the nearest"
+        )
     if not spread_deg <= WIDEST_SPREAD_DEG:
         return f"the points do not fix the rotation: its spread is {spread_deg:.0f} deg"
     return None
@@ -349,7 +351,14 @@ def _fit_good(
         return _fit_from_many(observation, shape, settings, log_focal_precision)
     state = starting_states(observation, shape, settings, observation.rotation.matrix)
     objective = objective_of(observation, shape, settings, state.position_m[:, 2], log_focal_precision)
-    return answers(objective, minimize(objective, state, settings.most_iterations), shape, settings)
+    solution = minimize(objective, state, settings.most_iterations)
+    found = answers(objective, solution, shape, settings)
+    doubtful = np.flatnonzero(~solution.arrived | ~(_misfit(objective, solution.look) < DOUBTFUL_MISFIT))
+    if len(doubtful):  # the network may be wrong: from the points' own starts as well
+        again = _fit_from_many(observation[doubtful], shape, settings, log_focal_precision)
+        for i, one in zip(doubtful, again, strict=True):
+            found[i] = one
+    return found
 
 
 def _fit_from_many(
@@ -379,14 +388,17 @@ def _fit_from_many(
 
 
 def _rotations_to_start_from(observation: Observation, shape: ShapeModel) -> Floats:
-    """(4, n, 3, 3): far camera and its depth mirror, EPnP, SQPnP; where OpenCV fails the first again."""
+    """(4 or 5, n, 3, 3): the network's if there is one, far camera and its depth mirror, EPnP, SQPnP; where
+    OpenCV fails the far camera's again.
+    """
     seen = observation.seen
     with np.errstate(invalid="ignore"):
         weight = np.where(seen, observation.spread_px**-2, 0.0)
     points_px = np.where(seen[:, :, None], observation.points_px, 0.0)
     far, mirrored = start.far_camera_rotations(shape.points_m, points_px, weight, observation.camera)
     pnp = start.pnp_rotations(shape.points_m, observation).transpose(1, 0, 2, 3)
-    return np.stack([far, mirrored, *np.where(np.isnan(pnp), far, pnp)])
+    network = [] if observation.rotation is None else [observation.rotation.matrix]
+    return np.stack([*network, far, mirrored, *np.where(np.isnan(pnp), far, pnp)])
 
 
 def _position_spread_m(state: State, covariance: Floats, camera: Camera) -> Floats:
@@ -401,12 +413,15 @@ def _position_spread_m(state: State, covariance: Floats, camera: Camera) -> Floa
     return spread
 
 
-def _size_px(points_px: Floats, weight: Floats) -> Floats:
-    """(n,) larger side of the box of the points that have a weight."""
-    seen = (weight > 0)[:, :, None]
-    high, low = np.where(seen, points_px, -np.inf).max(axis=1), np.where(seen, points_px, np.inf).min(axis=1)
-    size: Floats = (high - low).max(axis=1)
-    return size
+def _misfit(objective: Objective, seen: Look) -> Floats:
+    """(n,) median distance of the seen points from the fitted head, over the larger side of their box."""
+    squared_px = (seen.residual_px**2).sum(axis=2)
+    points_px, unseen = objective.points_px, objective.weight == 0
+    if unseen.any():
+        squared_px = np.where(unseen, np.nan, squared_px)
+        points_px = np.where(unseen[:, :, None], np.nan, points_px)
+    size_px = (np.nanmax(points_px, axis=1) - np.nanmin(points_px, axis=1)).max(axis=1)
+    return np.asarray(np.sqrt(np.nanmedian(squared_px, axis=1)) / size_px)
 
 
 def _padded(objective: Objective, coefficients: Floats, shape: ShapeModel) -> tuple[Floats, Floats]:

@@ -52,7 +52,8 @@ def _extents_px(points_px: Floats, seen: NDArray[np.bool_]) -> Floats:
     xx, yy = ((centred**2).sum(axis=1) / count).T
     xy = (centred[:, :, 0] * centred[:, :, 1]).sum(axis=1) / count[:, 0]
     middle, half = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
-    return np.sqrt(np.maximum(np.stack([middle + half, middle - half], axis=1), 0.0))
+    extents: Floats = np.sqrt(np.maximum(np.stack([middle + half, middle - half], axis=1), 0.0))
+    return extents
 
 
 def positions(matrix: Floats, points_m: Floats, points_px: Floats, weight: Floats, camera: Camera) -> Floats:
@@ -74,7 +75,7 @@ def positions(matrix: Floats, points_m: Floats, points_px: Floats, weight: Float
     position = -centre_m
     position[:, :2] += centre * depth[:, None]
     position[:, 2] = np.maximum(position[:, 2] + depth, depth / 2)
-    return position
+    return np.asarray(position)
 
 
 def far_camera_rotations(
