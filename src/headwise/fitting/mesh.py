@@ -26,7 +26,6 @@ Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-TEXTURE_PX = 1024
 DEPTH_PX = 320
 """Longer side of the picture in which it is found out what hides what."""
 HIDDEN_M = 0.006
@@ -117,7 +116,7 @@ def head_mesh(
     identity: Floats,
     expression: Floats,
     views: Sequence[View],
-    texture_px: int = TEXTURE_PX,
+    texture_px: int,
 ) -> HeadMesh:
     """The head of coefficients (Ki,) and (Ke,), and its texture from one picture or several, the best first.
 
@@ -158,7 +157,7 @@ def _texels(shape: ShapeModel, texture_px: int) -> Covered:
 
 
 def texture_of(
-    shape: ShapeModel, identity: Floats, views: Sequence[View], texture_px: int = TEXTURE_PX
+    shape: ShapeModel, identity: Floats, views: Sequence[View], texture_px: int
 ) -> tuple[Image, float]:
     """(S, S, 3) RGB, and the share of the surface's texels that some view shows. The first views go first."""
     texels = _texels(shape, texture_px)

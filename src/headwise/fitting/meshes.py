@@ -32,6 +32,7 @@ Image = NDArray[np.uint8]
 
 YAW_BIN_DEG = 20.0
 """A head in a video keeps its best frame of each so wide bin: at most 18 small pictures."""
+TEXTURE_PX = 1024
 SMALLEST_PX = 40.0
 """Box side of a head below which its texture would be a smear."""
 FEWEST_FRAMES = 5
@@ -157,7 +158,7 @@ def mesh_of(shots: Sequence[_Shot], shape: ShapeModel) -> HeadMesh:
     """One frame: as it is. Several: fitted again together, with one identity and a resting face."""
     if len(shots) == 1:
         (shot,) = shots
-        return head_mesh(shape, shot.fit.identity, shot.fit.expression, [shot.view])
+        return head_mesh(shape, shot.fit.identity, shot.fit.expression, [shot.view], TEXTURE_PX)
     best_first = sorted(shots, key=lambda shot: -shot.quality * shot.frontality)
     together = fit_track(_joined([shot.observation for shot in best_first]), shape)
     views = [
@@ -165,7 +166,7 @@ def mesh_of(shots: Sequence[_Shot], shape: ShapeModel) -> HeadMesh:
         for shot, fit in zip(best_first, together.frames, strict=True)
         if isinstance(fit, HeadFit)
     ]
-    return head_mesh(shape, together.identity, np.zeros(shape.expression_count), views)
+    return head_mesh(shape, together.identity, np.zeros(shape.expression_count), views, TEXTURE_PX)
 
 
 def _joined(observations: Sequence[Observation]) -> Observation:
