@@ -69,8 +69,8 @@ def silent(done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Tools:
-    """What a run may use. `predict` and `estimate`, or `detect`, are None where the protocol says that it does
-    not need them.
+    """What a run may use. `predict` and `estimate`, or `detect`, are None where the protocol says that it
+    does not need them.
     """
 
     read: Read

@@ -1,4 +1,4 @@
-"""A network's rotation alone, a fit to its points alone, and both together, on a folder of the table protocol.
+"""A network's rotation alone, a fit to its points alone, and both together, on a folder of `table`.
 
 Items, angles and boxes are those of `table`; so is the far camera. Its quirks:
 
