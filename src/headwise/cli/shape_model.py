@@ -30,6 +30,9 @@ def command(
     ] = None,
     people: Annotated[int, typer.Option(min=100, help="build: how many people to learn from.")] = 2500,
     heads: Annotated[int, typer.Option(min=2, help="check: how many unseen people.")] = 200,
+    network: Annotated[
+        str | None, typer.Option(help="check: also on rendered pictures, with this pose model (say: pose).")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="build: the same seed gives the same file.")] = 0,
 ) -> None:
     """The statistical 3D head that `headwise fit` uses: build it from head art, check it, show it."""
@@ -46,11 +49,10 @@ def command(
             raise SettingsError("headwise shape-model build needs --out, the file to write")
         _build(art, out, people, seed)
     else:
-        _check(art, model, heads)
+        _check(art, model, heads, network)
 
 
 def _build(art: Path, out: Path, people: int, seed: int) -> None:
-    from headwise import weights
     from headwise.deployment import release
     from headwise.fitting.shape_model import save_shape_model
     from headwise.synthesis.assets import HeadAssets
@@ -63,6 +65,37 @@ def _build(art: Path, out: Path, people: int, seed: int) -> None:
     if release.is_release(out):
         release.note(out)
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB from {people} people")
+
+
+def _check(art: Path, file: Path | None, heads: int, network: str | None) -> None:
+    from headwise.fitting.shape_model import load_shape_model
+    from headwise.synthesis.assets import HeadAssets
+    from headwise.synthesis.shape_check import Unseen
+
+    unseen = Unseen(HeadAssets(art), load_shape_model(file))
+    ways: dict[str, Iterator[Any]] = {
+        "the mean head": unseen.mean_heads(heads),
+        "the model's nearest head": unseen.nearest_heads(heads),
+        "fit to true points with 1 % noise": unseen.fits_to_noisy_points(heads),
+    }
+    if network is not None:
+        from headwise.estimator import Estimator
+
+        ways["fit to rendered pictures"] = unseen.fits_to_pictures(heads, Estimator(network))
+    typer.echo("| mm, medians | heads | missed | 68 points | face | face, size free | worst face | head |")
+    typer.echo("|---|---|---|---|---|---|---|---|")
+    for name, said in ways.items():
+        with _bar(name, heads) as bar:
+            e = unseen.errors(_counted(said, bar))
+        lengths = (e.points_mm, e.face_mm, e.face_sized_mm, e.face_worst_mm, e.head_mm)
+        cells = " | ".join(f"{length:.2f}" for length in lengths)
+        typer.echo(f"| {name} | {e.heads} | {e.missed} | {cells} |")
+
+
+def _counted(items: Iterator[Any], done: Callable[[int], None]) -> Iterator[Any]:
+    for item in items:
+        yield item
+        done(1)
 
 
 @contextmanager

@@ -33,8 +33,10 @@ class ShapeModel:
 
     points_m (68, 3), identity_points (Ki, 68, 3), expression_points (Ke, 68, 3): the 68 iBUG points.
     vertices_m (V, 3), identity_vertices (Ki, V, 3), expression_vertices (Ke, V, 3): the surface.
-    triangles (T, 3) int32, counter-clockwise seen from outside. uv (V, 2) in 0..1: u to the subject's left,
-    v down, so that a texture picture shows the unwrapped head as one sees it in a mirror's picture.
+    triangles (T, 3) int32, counter-clockwise seen from outside. uv (V, 2) in 0..1 on a texture picture: u
+    runs to the right from the back of the head over the subject's right side, the face at 0.5 and the left
+    side to the back again; v runs down from the crown. The column of vertices at the back is there twice, at
+    u 0 and u 1, and the crown once for every column.
     Raises ModelError for arrays that do not fit together.
     """
 

@@ -119,6 +119,7 @@ def build_shape_model(
 
 
 def mean_skin(assets: HeadAssets, average: dict[str, float], seed: int) -> Floats:
+    """The art's vertices (n, 3) of the mean head, metres, on which the surface's grid is laid out."""
     total = np.zeros((len(assets.rest), 3))
     for number in range(MEAN_OF):
         person = sample_person(assets, average, np.random.default_rng([seed, MEAN_STREAM, number]))
