@@ -86,6 +86,7 @@ def _pose_report(report: Json) -> str:
         *_calibration_lines(report),
         *_perturbed_lines(report),
         *_ways_lines(report),
+        *_position_lines(report),
         *_unreadable_lines(report),
     ]
     return "\n\n".join(parts)
@@ -99,6 +100,25 @@ def _ways_lines(report: Json) -> list[str]:
         named = [(name, *row) for name, row in zip(("official", "re-annotated"), rows, strict=True)]
         return [markdown_table(("points", "yaw", "pitch", "roll", "MAE", "rotation", "missed"), named)]
     return [compared_as_markdown(report["ways"])] if "ways" in report else []
+
+
+def _position_lines(report: Json) -> list[str]:
+    """Distances, and what their error is made of."""
+    if "position" not in report:
+        return []
+    place, columns = report["position"], ("median", "p90", "bias")
+    ways = [
+        (name.replace("_", " "), way["items"], *(way[key] for key in columns), way["across_mm"])
+        for name, way in (*place["ways"].items(), ("fit, face hidden", place["hidden"]))
+    ]
+    parts = [(name, *(part[key] for key in columns)) for name, part in place["split"].items()]
+    spread = place["spread"]
+    return [
+        markdown_table(("distance error, %", "heads", *columns, "across, mm"), ways),
+        markdown_table(("the fit's, in parts, %", *columns), parts),
+        f"Stated spread of the distance {_cell(spread['mean_percent'])} %; within one spread "
+        f"{_cell(spread['within_one'])}, within two {_cell(spread['within_two'])} of the errors",
+    ]
 
 
 def _facts(report: Json) -> str:

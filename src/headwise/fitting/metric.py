@@ -103,13 +103,13 @@ def split_distance_error(
     """Split by the law of the module. Points (n, 3): the same of both heads, of which the sizes are taken."""
     return DistanceError(
         total=_log_ratio(np.linalg.norm(found_position_m), np.linalg.norm(true_position_m)),
-        size=_log_ratio(_size(found_points_m), _size(true_points_m)),
+        size=_log_ratio(head_size_m(found_points_m), head_size_m(true_points_m)),
         focal=_log_ratio(found_focal_px, true_focal_px),
     )
 
 
-def _size(points_m: Floats) -> float:
-    """Root mean square distance from their middle."""
+def head_size_m(points_m: Floats) -> float:
+    """Of points (n, 3): root mean square distance from their middle."""
     return float(np.sqrt(((points_m - points_m.mean(axis=0)) ** 2).sum(axis=1).mean()))
 
 
