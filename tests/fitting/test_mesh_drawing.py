@@ -3,8 +3,7 @@ import pytest
 
 from globe_head import globe_head
 from headwise.camera import Camera
-from headwise.fitting.mesh import head_mesh
-from headwise.fitting.mesh_drawing import draw_mesh, picture_of
+from headwise.fitting.mesh_drawing import draw_mesh
 from headwise.fitting.solve import HeadFit
 from headwise.rotation import Rotation
 
@@ -65,10 +64,3 @@ def test_a_head_at_the_edge_is_cut():
     drawn = changed((0.29, 0, 0.8))
     assert drawn[:, -1].any()
     assert not drawn[:, :200].any()
-
-
-def test_the_exported_head_can_be_looked_at():
-    mesh = head_mesh(HEAD, np.zeros(1), np.zeros(1), [], 64)
-    picture = picture_of(mesh, Rotation.identity(), 100)
-    assert (picture[50, 50] == 128).all()
-    assert (picture[2, 2] != 128).all()

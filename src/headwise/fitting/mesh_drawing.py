@@ -16,12 +16,11 @@ from headwise.camera import Camera
 from headwise.conventions import EulerOrder
 from headwise.drawing import Layers, draw
 from headwise.fitting.heads import FittedResult
-from headwise.fitting.mesh import HeadMesh, vertex_normals
+from headwise.fitting.mesh import vertex_normals
 from headwise.fitting.raster import Covered, rasterize
 from headwise.fitting.shape_model import ShapeModel
 from headwise.fitting.solve import HeadFit
 from headwise.results import FrameResult
-from headwise.rotation import Rotation
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -33,6 +32,7 @@ AMBIENT = 0.25
 OPACITY = 0.62
 RASTER_PX = 170
 """Longer side of the raster; larger heads are drawn from one of this size, enlarged. Keeps it below 20 ms."""
+FULL = 255
 SMALLEST_PX = 4
 NEAREST_M = 0.05
 
@@ -68,20 +68,21 @@ def _paint(
     small = max(1, round(width * shrink)), max(1, round(height * shrink))
     small_px = (points_px - (left, top)) * (small[0] / width, small[1] / height)
     covered = rasterize(small_px, depth_m, shape.triangles, *small)
-    paint = _premultiplied(covered, colours)
+    colour, cover = _painted(covered, colours)
     if shrink < 1:
-        paint = cv2.resize(paint, (width, height), interpolation=cv2.INTER_LINEAR)
+        colour = cv2.resize(colour, (width, height), interpolation=cv2.INTER_LINEAR)
+        cover = cv2.resize(cover, (width, height), interpolation=cv2.INTER_LINEAR)
     area = canvas[top:bottom, left:right]
-    blended = area * (1 - opacity * paint[..., 3:]) + opacity * paint[..., :3]
-    area[:] = blended.astype(np.uint8)
+    removed: Any = cv2.multiply(area, cover, scale=opacity / FULL)
+    area[:] = cv2.addWeighted(cv2.subtract(area, removed), 1.0, colour, opacity, 0.0)
 
 
-def _premultiplied(covered: Covered, colours: NDArray[np.float32]) -> Any:
-    """(h, w, 4) colour times coverage, and coverage: enlarging it leaves no dark rim."""
-    paint = np.concatenate(
-        [covered.interpolated(colours), np.ones((len(covered.rows), 1), np.float32)], axis=1
-    )
-    return covered.picture(paint, 0.0)
+def _painted(covered: Covered, colours: NDArray[np.float32]) -> tuple[Any, Any]:
+    """(h, w, 3) uint8 colours, black outside, and as many of coverage: enlarged they leave no dark rim."""
+    colour = covered.picture(covered.interpolated(colours), 0.0).astype(np.uint8)
+    cover = np.zeros_like(colour)
+    cover[covered.rows, covered.columns] = FULL
+    return colour, cover
 
 
 def _region(points_px: Floats, canvas: Image) -> tuple[int, int, int, int] | None:
@@ -106,17 +107,3 @@ class FitDrawing:
         for fit in sorted(heads, key=lambda fit: -fit.position_m[2]):
             draw_mesh(canvas, fit, self._shape, result.camera)
         return draw(canvas, result, layers=Layers(box=False, cube=False, axes=False), order=order)
-
-
-def picture_of(mesh: HeadMesh, rotation: Rotation, side_px: int, distance_m: float = 1.0) -> Image:
-    """The textured head alone on gray, (side_px, side_px, 3) RGB, filling about two thirds of the picture."""
-    camera = Camera(
-        side_px * 2.4 * distance_m, side_px * 2.4 * distance_m, side_px / 2, side_px / 2, side_px, side_px
-    )
-    points_camera = rotation @ mesh.vertices_m + np.array([0, 0, distance_m])
-    covered = rasterize(camera.project(points_camera), points_camera[:, 2], mesh.triangles, side_px, side_px)
-    uv = covered.interpolated(mesh.uv.astype(np.float32)) * mesh.texture.shape[0]
-    column, row = np.clip(uv.astype(int), 0, mesh.texture.shape[0] - 1).T
-    picture = np.full((side_px, side_px, 3), 90, np.uint8)
-    picture[covered.rows, covered.columns] = mesh.texture[row, column]
-    return picture
