@@ -77,8 +77,10 @@ def test_curvature_of_a_perfect_fit_is_the_second_derivative(case):
         step[:, unknown] = STEP
         there = state.moved(step, objective.camera)
         numeric = nats.gradient(objective, there, nats.look(objective, there)) / STEP
-        log_focal = 8.0 * state.log_focal / STEP if objective.log_focal_precision else 0
-        numeric[:, -1] -= log_focal  # the focal prior's own gradient at the start
+        if objective.log_focal_precision:  # the focal length's and the distance's priors pull at the start
+            numeric[:, -1] -= 8.0 * state.log_focal / STEP
+            pull = np.log(state.position_m[:, 2] / nats.DISTANCE_M) / nats.DISTANCE_LOG_SPREAD**2
+            numeric[:, 5] -= pull / STEP
         np.testing.assert_allclose(curvature[:, unknown], numeric, rtol=2e-3, atol=1e-3 * curvature.max())
 
 

@@ -215,3 +215,15 @@ def test_a_fit_takes_milliseconds_at_most(shape):
         fit_heads(observation, shape)
         seconds.append(time.process_time() - began)
     assert min(seconds) / 64 < 0.003
+
+
+def test_a_face_that_fills_a_cut_out_is_not_taken_for_near(shape):
+    """Seen from 1.2 m through a long lens and cut out: 60 degrees would mean 0.25 m."""
+    faces = draw_faces(12, np.random.default_rng(17), camera=Camera.from_fov(640, 480, 12), yaw_deg=30)
+    far = observe(faces)
+    guess = Camera.from_fov(640, 480, 60)
+    given = Observation(far.points_px, far.spread_px, guess, far.rotation, far.rotation_covariance)
+    taken = np.median([fit.position_m[2] for fit in fit_heads(given, shape)])
+    found = np.median([fit.position_m[2] for fit in fit_heads_and_focal(given, shape)])
+    truth = np.median(faces.position_m[:, 2])
+    assert abs(np.log(found / truth)) < 0.6 * abs(np.log(taken / truth))

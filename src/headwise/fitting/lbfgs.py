@@ -18,7 +18,16 @@ except ImportError as missing:
 
     raise MissingExtra("the L-BFGS fit needs PyTorch: pip install 'headwise[train]'") from missing
 
-from headwise.fitting.objective import Floats, Objective, State, curvature, look, turned
+from headwise.fitting.objective import (
+    DISTANCE_LOG_SPREAD,
+    DISTANCE_M,
+    Floats,
+    Objective,
+    State,
+    curvature,
+    look,
+    turned,
+)
 from headwise.fitting.observation import Observation
 from headwise.fitting.shape_model import ShapeModel
 from headwise.fitting.solve import DEFAULT, FitSettings, objective_of, starting_states
@@ -103,6 +112,7 @@ def cost(objective: Objective, state: State, step: Tensor) -> Tensor:
     total = total + 0.5 * away @ torch.tensor(precision if precision.ndim == 2 else precision[0]) @ away
     if objective.log_focal_precision is not None:
         total = total + 0.5 * objective.log_focal_precision * log_focal.square()
+        total = total + 0.5 * ((t[2] / DISTANCE_M).log() / DISTANCE_LOG_SPREAD).square()
     if objective.rotation is not None:
         prior = objective.rotation
         turn = _chord(torch.tensor(prior.matrix[0]).T @ R)

@@ -14,7 +14,7 @@ multiplied by w / (1 - w), and the rotation's covariance by 1 / (1 - w) at the e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from headwise.fitting import objective as nats
 from headwise.fitting import start
 from headwise.fitting.objective import (
     DEFINITION_M,
+    DISTANCE_LOG_SPREAD,
+    DISTANCE_M,
     POSE,
     Floats,
     Look,
@@ -75,8 +77,8 @@ class FitSettings:
     softness: float = 3.0
     uniform: float = 0.01
     definition_scale: float = 1.0
-    focal_log_spread: float = 0.35
-    most_iterations: int = 40
+    focal_log_spread: float = 0.5
+    most_iterations: int = 60
 
     def __post_init__(self) -> None:
         for name in ("independent_points", "softness", "uniform", "focal_log_spread", "most_iterations"):
@@ -167,7 +169,8 @@ def fit_heads_and_focal(
 ) -> tuple[HeadFit | Unknown, ...]:
     """The same where the focal length is not known: the camera's is a guess, `focal_log_spread` wide.
 
-    Every head finds its own. One face says little about it, which `position_spread_m` then shows.
+    Every head finds its own, with a prior of how far people stand from cameras. One face says little about
+    the focal length, which `position_spread_m` then shows.
     """
     return _fit(observation, shape, settings, settings.focal_log_spread**-2)
 
@@ -278,6 +281,17 @@ def starting_states(
     )
 
 
+def _at_a_likely_distance(state: State, log_focal_precision: float | None) -> State:
+    """Where the focal length is unknown: the most likely one before the points are asked for perspective."""
+    if log_focal_precision is None:
+        return state
+    share = 1 / (1 + log_focal_precision * DISTANCE_LOG_SPREAD**2)
+    log_focal = share * np.log(DISTANCE_M / state.position_m[:, 2])
+    position = state.position_m.copy()
+    position[:, 2] *= np.exp(log_focal)
+    return replace(state, position_m=position, log_focal=log_focal)
+
+
 def answers(
     objective: Objective, solution: Solution, shape: ShapeModel, settings: FitSettings
 ) -> list[HeadFit | Unknown]:
@@ -350,7 +364,9 @@ def _fit_good(
     if observation.rotation is None:
         return _fit_from_many(observation, shape, settings, log_focal_precision)
     state = starting_states(observation, shape, settings, observation.rotation.matrix)
-    objective = objective_of(observation, shape, settings, state.position_m[:, 2], log_focal_precision)
+    state = _at_a_likely_distance(state, log_focal_precision)
+    depth_m = state.position_m[:, 2] * np.exp(-state.log_focal)  # at the camera's focal length
+    objective = objective_of(observation, shape, settings, depth_m, log_focal_precision)
     solution = minimize(objective, state, settings.most_iterations)
     found = answers(objective, solution, shape, settings)
     doubtful = np.flatnonzero(~solution.arrived | ~(_misfit(objective, solution.look) < DOUBTFUL_MISFIT))
@@ -370,8 +386,9 @@ def _fit_from_many(
     again = np.tile(np.arange(n), tries)
     repeated = observation[again]
     state = starting_states(repeated, shape, settings, matrices.reshape(-1, 3, 3))
-    depth = np.tile(state.position_m[:n, 2], tries)
-    objective = objective_of(repeated, shape, settings, depth, log_focal_precision)
+    state = _at_a_likely_distance(state, log_focal_precision)
+    depth_m = np.tile((state.position_m[:, 2] * np.exp(-state.log_focal))[:n], tries)
+    objective = objective_of(repeated, shape, settings, depth_m, log_focal_precision)
     solution = minimize(objective, state, settings.most_iterations)
     cost = np.where(solution.arrived, solution.look.cost, np.inf).reshape(tries, n)
     best = cost.argmin(axis=0)
