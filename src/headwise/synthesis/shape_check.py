@@ -47,7 +47,9 @@ FACE_RADIUS_M = 0.095
 NOSE_TIP = 30
 NECK_BELOW_M = 0.09
 """Vertices further below the origin are no head."""
-CANDIDATES = 12
+HEAD_STRIDE = 4
+"""Of the whole head every fourth vertex is measured."""
+CANDIDATES = 8
 """The nearest place lies on one of so many triangles with the nearest centres."""
 NOISE = 0.01
 """Of the side of the box of the points: one standard deviation of each coordinate."""
@@ -105,12 +107,13 @@ class Unseen:
             )
         tip = model.points_m[NOSE_TIP]
         self._face = np.linalg.norm(model.vertices_m - tip, axis=1) < FACE_RADIUS_M
-        self._head = model.vertices_m[:, 1] < NECK_BELOW_M
+        self._head = np.flatnonzero(model.vertices_m[:, 1] < NECK_BELOW_M)[::HEAD_STRIDE]
+        self._people: list[Floats] = []
 
     def mean_heads(self, heads: int) -> Iterator[Head]:
         """Everybody is taken for the mean."""
         identity, expression = np.zeros(self.model.identity_count), np.zeros(self.model.expression_count)
-        for skin in self._people(heads):
+        for skin in self.people(heads):
             yield Head(identity, expression, skin)
 
     def nearest_heads(self, heads: int) -> Iterator[Head]:
@@ -125,14 +128,14 @@ class Unseen:
         mean = np.concatenate([model.points_m, model.vertices_m])
         ridge = len(mean) * RIDGE_M**2 * np.eye(len(modes))
         pseudo_inverse = np.linalg.solve(modes @ modes.T + ridge, modes)
-        for skin in self._people(heads):
+        for skin in self.people(heads):
             found = pseudo_inverse @ (sampled(skin, self._surface, self.assets) - mean).ravel()
             yield Head(found[: model.identity_count], found[model.identity_count :], skin)
 
     def fits_to_noisy_points(self, heads: int) -> Iterator[Head | None]:
         """The fit of the true 68 points in a picture, with normal noise, without a network's rotation."""
         camera = Camera.from_fov(PICTURE_PX, PICTURE_PX, DEFAULT_FOV_DEG)
-        for number, skin in enumerate(self._people(heads)):
+        for number, skin in enumerate(self.people(heads)):
             rng = np.random.default_rng([self.seed, UNSEEN_STREAM, number, 1])
             yaw, pitch, roll = rng.uniform(-1, 1, 3) * LIMITS_DEG
             turn = Rotation.from_euler(EulerOrder.AZIMUTH, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
@@ -140,7 +143,9 @@ class Unseen:
             points = camera.project(skin[self.assets.landmarks] @ turn.matrix.T + ahead)
             spread = NOISE * Box.from_points(points).side
             noisy = points + rng.normal(0, spread, points.shape)
-            (fit,) = fit_heads(Observation(noisy[None], np.full((1, 68), spread), camera), self.model, INDEPENDENT)
+            (fit,) = fit_heads(
+                Observation(noisy[None], np.full((1, 68), spread), camera), self.model, INDEPENDENT
+            )
             yield Head(fit.identity, fit.expression, skin) if isinstance(fit, HeadFit) else None
 
     def fits_to_pictures(self, heads: int, estimator: Estimator) -> Iterator[Head | None]:
@@ -167,10 +172,13 @@ class Unseen:
         lengths = (float(length) for length in (points, face, sized, worst, whole))
         return Errors(len(found), len(heads) - len(found), *lengths)
 
-    def _people(self, heads: int) -> Iterator[Floats]:
+    def people(self, heads: int) -> Iterator[Floats]:
+        """The art's vertices (n, 3) of so many people with an expression, in the head frame."""
         for number in range(heads):
-            rng = np.random.default_rng([self.seed, UNSEEN_STREAM, number])
-            yield sample_person(self.assets, self._average, rng).expressed_m
+            if number == len(self._people):
+                rng = np.random.default_rng([self.seed, UNSEEN_STREAM, number])
+                self._people.append(sample_person(self.assets, self._average, rng).expressed_m)
+            yield self._people[number]
 
     def _of_picture(self, seed: int) -> Floats:
         """The person that `Studio.crops` draws: the same numbers in the same order as `sample_subject`."""
@@ -188,18 +196,19 @@ class Unseen:
         scale, rotation, shift = nearest_similarity(face, true[68:][self._face])
         sized = scale * face @ rotation.T + shift
         unsized_shift = true[68:][self._face].mean(0) - rotation @ face.mean(0)
+        measured = np.concatenate([vertices[self._face], vertices[self._head]]) @ rotation.T + unsized_shift
         distances = distances_to_surface(
-            np.concatenate([vertices @ rotation.T + unsized_shift, sized]),
-            head.true_skin_m,
-            self._surface.skin,
+            np.concatenate([measured, sized]), head.true_skin_m, self._surface.skin
         )
-        of_vertices, of_sized = distances[: len(vertices)], distances[len(vertices) :]
+        of_face, of_head, of_sized = np.split(
+            distances, np.cumsum([np.count_nonzero(self._face), len(self._head)])
+        )
         off = np.linalg.norm(points @ rotation.T + unsized_shift - true[:68], axis=1)
         return (
             float(off.mean()),
-            float(np.median(of_vertices[self._face])),
+            float(np.median(of_face)),
             float(np.median(of_sized)),
-            float(np.median(of_vertices[self._head])),
+            float(np.median(of_head)),
         )
 
 

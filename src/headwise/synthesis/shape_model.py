@@ -64,13 +64,8 @@ def sample_person(assets: HeadAssets, average: dict[str, float], rng: np.random.
     """Somebody at random."""
     identity = sample_identity(rng)
     shape = shape_of(identity, assets, rng)
-    own = sample_expression(rng)
-    return Person(
-        *(
-            in_head_frame(express(shape, moves, identity, assets), identity, assets)
-            for moves in (average, own)
-        )
-    )
+    looks = (express(shape, moves, identity, assets) for moves in (average, sample_expression(rng)))
+    return Person(*(in_head_frame(look, identity, assets) for look in looks))
 
 
 def in_head_frame(vertices_dm: FloatArray, identity: Identity, assets: HeadAssets) -> Floats:
