@@ -302,10 +302,10 @@ def answers(
         turn_rad /= np.sqrt(1 - settings.rotation_share)
     spread_deg = np.degrees(ANGLE_OF_SPREAD * turn_rad)
     position_spread = _position_spread_m(state, covariance, camera)
+    misfit = _misfit(objective, solution.look)
     weight = objective.weight * solution.look.share
     squared_px = (solution.look.residual_px**2).sum(axis=2)
     error_px = np.sqrt((weight * squared_px).sum(axis=1) / weight.sum(axis=1))
-    misfit = _misfit(objective, solution.look)
     found: list[HeadFit | Unknown] = []
     for i in range(len(state.matrix)):
         reason = _reason_against(solution, i, spread_deg[i], misfit[i])
@@ -432,13 +432,12 @@ def _position_spread_m(state: State, covariance: Floats, camera: Camera) -> Floa
 
 def _misfit(objective: Objective, seen: Look) -> Floats:
     """(n,) median distance of the seen points from the fitted head, over the larger side of their box."""
-    squared_px = (seen.residual_px**2).sum(axis=2)
-    points_px, unseen = objective.points_px, objective.weight == 0
-    if unseen.any():
-        squared_px = np.where(unseen, np.nan, squared_px)
-        points_px = np.where(unseen[:, :, None], np.nan, points_px)
-    size_px = (np.nanmax(points_px, axis=1) - np.nanmin(points_px, axis=1)).max(axis=1)
-    return np.asarray(np.sqrt(np.nanmedian(squared_px, axis=1)) / size_px)
+    weighted = objective.weight > 0
+    squared_px = np.sort(np.where(weighted, (seen.residual_px**2).sum(axis=2), np.inf), axis=1)
+    middle = weighted.sum(axis=1) // 2
+    high = np.where(weighted[:, :, None], objective.points_px, -np.inf).max(axis=1)
+    low = np.where(weighted[:, :, None], objective.points_px, np.inf).min(axis=1)
+    return np.asarray(np.sqrt(squared_px[np.arange(len(middle)), middle]) / (high - low).max(axis=1))
 
 
 def _padded(objective: Objective, coefficients: Floats, shape: ShapeModel) -> tuple[Floats, Floats]:
