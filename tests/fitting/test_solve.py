@@ -8,7 +8,7 @@ import pytest
 from drawn_faces import CAMERA, draw_faces, fitted_rotations, observe
 from headwise.camera import Camera
 from headwise.errors import GeometryError, SettingsError
-from headwise.fitting.observation import Observation
+from headwise.fitting.observation import ANGLE_OF_SPREAD, Observation
 from headwise.fitting.shape_model import load_shape_model
 from headwise.fitting.solve import FitSettings, HeadFit, Unknown, fit_heads, fit_heads_and_focal
 from headwise.rotation import Rotation
@@ -61,10 +61,23 @@ def test_a_network_that_is_sure_is_believed(shape):
     assert fitted_rotations(fits).angle_to_deg(faces.rotation).max() < 0.05
 
 
+def test_points_that_say_nothing_leave_the_network_its_rotation_and_no_more_certainty(shape):
+    """Covariance intersection: what is said once, and counts for 0.8, is that much less sure."""
+    faces = draw_faces(4, np.random.default_rng(18))
+    o = observe(faces, turn_deg=4.0)
+    vague = Observation(o.points_px, np.full((4, 68), 2e4), o.camera, o.rotation, o.rotation_covariance)
+    settings = FitSettings()
+    fits = fit_heads(vague, shape, settings)
+    assert fitted_rotations(fits).angle_to_deg(o.rotation).max() < 0.05
+    own_deg = np.degrees(ANGLE_OF_SPREAD * np.sqrt(o.rotation_covariance[0, 0, 0]))
+    stated = [fit.spread_deg for fit in fits]
+    np.testing.assert_allclose(stated, own_deg / np.sqrt(settings.rotation_share), rtol=0.02)
+
+
 def test_a_network_that_is_wrong_is_overruled(shape):
     faces = draw_faces(6, np.random.default_rng(4), yaw_deg=20)
     o = observe(faces, turn_deg=0.0)
-    wrong = o.rotation @ Rotation.from_rotvec(np.tile([0.0, np.radians(50), 0.0], (6, 1)))
+    wrong = o.rotation @ Rotation.from_rotvec(np.tile([0.0, np.radians(110), 0.0], (6, 1)))
     settings = FitSettings(independent_points=68.0)
     given = Observation(o.points_px, o.spread_px, o.camera, wrong, 16 * o.rotation_covariance)
     fits = fit_heads(given, shape, settings)
