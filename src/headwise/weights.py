@@ -95,6 +95,14 @@ def mean_points_m() -> NDArray[np.float64] | None:
     return np.load(path).astype(np.float64) if path.is_file() else None
 
 
+def bundled(name: str) -> Path:
+    """A file of the package by its full name, checked against its sha256. Raises ModelError without it."""
+    path = FOLDER / name
+    if not path.is_file():
+        raise ModelError(f"the package holds no {name}; install headwise again")
+    return _verified(path)
+
+
 @cache
 def _verified(path: Path) -> Path:
     wanted = json.loads(MANIFEST.read_text()).get(path.name) if MANIFEST.is_file() else None

@@ -157,6 +157,9 @@ def test_a_damaged_package_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     with pytest.raises(ModelError, match="damaged"):
         shape_model._loaded.__wrapped__(None)
+    (tmp_path / FILE).unlink()
+    with pytest.raises(ModelError, match=r"the package holds no head_shape\.npz"):
+        shape_model._loaded.__wrapped__(None)
 
 
 def test_arrays_that_do_not_fit_together_are_told(model):

@@ -125,7 +125,7 @@ def load_shape_model(path: str | Path | None = None) -> ShapeModel:
 
 @cache
 def _loaded(path: Path | None) -> ShapeModel:
-    file = weights._verified(weights.FOLDER / FILE) if path is None else path
+    file = weights.bundled(FILE) if path is None else path
     try:
         with np.load(file, allow_pickle=False) as data:
             arrays: dict[str, Any] = {field.name: data[field.name] for field in fields(ShapeModel)}
