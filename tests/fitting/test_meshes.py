@@ -1,6 +1,6 @@
 """Which heads get a file, and under which name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ class Input:
 def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, HeadMesh]:
     """Files by name, instead of on the disk."""
     found: dict[str, HeadMesh] = {}
+    monkeypatch.setattr(meshes, "TEXTURE_PX", 96)
     monkeypatch.setattr(meshes, "write_mesh", lambda path, mesh: found.setdefault(Path(path).name, mesh))
     return found
 
@@ -79,6 +80,19 @@ def test_a_head_in_a_video_gets_one_mesh_from_its_best_frames(tmp_path, written)
     alone.write("a.jpg", 0, frame(head(-0.1, 0.5)), image())
     alone.close()
     assert written["head.obj"].seen > written["head-one.obj"].seen + 0.1
+
+
+def test_a_frame_that_is_doubted_paints_nothing(tmp_path, written):
+    """One frame is taken for the back of the head; the network doubts it."""
+    sink = Meshes(tmp_path / "head.obj", SHAPE)
+    sink.start(Input("a.mp4", True))
+    for i in range(8):
+        sink.write("a.mp4", i, frame(head(0, 0.5, 3 * i, track=1)), image(120))
+    wrong = head(0, 0.5, 180, track=1)
+    doubted = replace(wrong, pose=replace(wrong.pose, spread_deg=25.0), keypoint_spread_px=np.full(68, 20.0))
+    sink.write("a.mp4", 8, frame(doubted), image(250))
+    sink.close()
+    assert written["head.obj"].texture.max() == 120
 
 
 def test_a_head_without_a_track_belongs_to_nobody(tmp_path, written):

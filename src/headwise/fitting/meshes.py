@@ -35,6 +35,9 @@ YAW_BIN_DEG = 20.0
 TEXTURE_PX = 1024
 SMALLEST_PX = 40.0
 """Box side of a head below which its texture would be a smear."""
+DOUBTED = 2.0
+"""A frame whose rotation is so many times as uncertain as the best one's is left out: one turned wrongly
+would paint the face on the back of the head."""
 FEWEST_FRAMES = 5
 """A head that was followed for less is no head of its own: a shadow, a poster, a false alarm."""
 
@@ -159,7 +162,9 @@ def mesh_of(shots: Sequence[_Shot], shape: ShapeModel) -> HeadMesh:
     if len(shots) == 1:
         (shot,) = shots
         return head_mesh(shape, shot.fit.identity, shot.fit.expression, [shot.view], TEXTURE_PX)
-    best_first = sorted(shots, key=lambda shot: -shot.quality * shot.frontality)
+    bound_deg = DOUBTED * min(shot.fit.spread_deg for shot in shots)
+    sure = [shot for shot in shots if shot.fit.spread_deg <= bound_deg]
+    best_first = sorted(sure, key=lambda shot: -shot.quality * shot.frontality)
     together = fit_track(_joined([shot.observation for shot in best_first]), shape)
     views = [
         replace(shot.view, rotation=fit.rotation, position_m=fit.position_m, expression=fit.expression)
