@@ -61,6 +61,7 @@ def test_a_lens_is_not_invented():
     assert np.count_nonzero(found.camera.distortion) == 1
     assert abs(found.camera.distortion[0]) < 0.02
     assert found.camera.fx == pytest.approx(554.3, rel=3e-3)
+    assert (found.camera.cx, found.camera.cy) == pytest.approx((320, 240), abs=0.3), "half a pixel counts"
 
 
 def test_a_misread_view_leaves():
