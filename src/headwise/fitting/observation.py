@@ -17,8 +17,9 @@ from headwise.rotation import Rotation
 Floats = NDArray[np.float64]
 
 POINTS = 68
-SPREAD_OF_BOX = 0.015
-"""Of the box's side: one standard deviation of a point where the network does not say its own."""
+SPREAD_OF_BOX = 0.045
+"""Of the box's side: one standard deviation of a point where the network does not say its own. The median of
+what a network that does says on rendered heads."""
 ANGLE_OF_SPREAD = 2 * (2 / np.pi) ** 0.5
 """Mean length of a normal 3-vector over its standard deviation (Maxwell): from spread_deg to a covariance."""
 SPREAD_UNSAID_DEG = 10.0

@@ -29,7 +29,7 @@ from headwise.evaluation.labels import list_sha256
 from headwise.evaluation.outcome import Floats, Json, Outcome, ScoredPoses, Tools, as_json
 from headwise.evaluation.pose_errors import PoseErrors, mae_with_missed, pose_errors, pose_scores
 from headwise.evaluation.pose_scoring import LARGEST_ANGLE_DEG, ORDER
-from headwise.fitting.observation import SPREAD_OF_BOX, Observation
+from headwise.fitting.observation import Observation
 from headwise.fitting.shape_model import ShapeModel, load_shape_model
 from headwise.fitting.solve import FitSettings, HeadFit, fit_heads
 from headwise.rotation import Rotation
@@ -43,6 +43,8 @@ POINTS, REANNOTATED, ANGLES, IDS = (
 SETTINGS = FitSettings(independent_points=68.0)
 PICTURE_PX = 450
 """Side of the pictures of AFLW2000-3D; of a camera this far away it says nothing but the number's scale."""
+SPREAD_OF_BOX = 0.015
+"""Of the box's side: how far a labelled point may lie off, one standard deviation."""
 SUSPECT_DEG = 15.0
 BATCH_ITEMS = 64
 
