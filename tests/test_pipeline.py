@@ -8,9 +8,13 @@ import pytest
 
 import headwise
 from headwise.camera import Camera
+from headwise.detectors import Detector
 from headwise.errors import InputError, ModelError, SettingsError
+from headwise.estimator import Estimator
 from headwise.pipeline import Pipeline
+from headwise.results import Detection
 from headwise.sources import Frame
+from headwise.trackers.motion import create as create_tracker
 
 
 @pytest.fixture
@@ -35,6 +39,26 @@ def test_a_picture(pipeline: Pipeline) -> None:
     assert faces[1].pose is not None
     assert faces[1].pose.yaw_deg == pytest.approx(20, abs=0.2)  # in the middle: the ray is the axis
     assert [face.track for face in faces] == [None, None]
+
+
+class SeesDouble:
+    """A detector that finds every head a second time, in a smaller box."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.name, self.threshold, self._detector = detector.name, detector.threshold, detector
+
+    def __call__(self, image: np.ndarray) -> tuple[Detection, ...]:
+        found = self._detector(image)
+        return (*(Detection(d.box.scaled(0.8), d.score / 2) for d in found), *found)
+
+
+def test_a_head_that_the_detector_finds_twice_is_one(tiny_pose_model: Path, pipeline: Pipeline) -> None:
+    double = Pipeline(SeesDouble(pipeline.detector), Estimator(tiny_pose_model), create_tracker)
+    assert len(double.detector(two_heads())) == 4
+    faces = double(two_heads()).faces
+    assert [face.score for face in faces] == [face.score for face in pipeline(two_heads()).faces]
+    take = double.stream()
+    assert [len(take(two_heads(), i / 5).faces) for i in range(3)] == [2, 2, 2]
 
 
 def test_the_field_of_view_turns_heads_off_the_axis(tiny_pose_model: Path, tiny_detector_model: Path) -> None:

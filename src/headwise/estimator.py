@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headwise.boxes import Box
+from headwise.boxes import Box, non_maximum_suppression
 from headwise.camera import Camera
 from headwise.crops import CropRule, cut
 from headwise.errors import BoxError
@@ -21,6 +21,7 @@ from headwise.weights import mean_points_m, open_model
 BATCH = 32  # crops in one run: bounds the memory that a crowd takes; one run has next to no cost of its own
 FEWEST_POINTS = 4.0  # sum of visibilities below which a position would be a guess
 SAME_BOX_IOU = 0.95  # of a box with the box of the points found in it; above, a second look shows the same
+SAME_HEAD_IOU = 0.5  # of two boxes of points; above, they are of one head
 SECOND_LOOK_SCALE = 1.05  # of the box of the points: they shrink a little towards their mean
 SINGULAR = (
     1e-9  # smallest ratio of the eigenvalues of the normal equations; below: the points do not fix a position
@@ -120,6 +121,15 @@ def box_of_points(estimate: Estimate) -> Box | None:
         return Box.from_points(estimate.keypoints)
     except BoxError:
         return None
+
+
+def distinct_heads(boxes: Sequence[Box], scores: Sequence[float]) -> list[int]:
+    """Which of these boxes of points to keep, the best score first.
+
+    A detector may find one head twice, in a small box and a large one; the points then fall into one place.
+    """
+    kept = non_maximum_suppression([tuple(box) for box in boxes], scores, SAME_HEAD_IOU)
+    return [int(i) for i in kept]
 
 
 def _elsewhere(estimate: Estimate, box: Box) -> Box | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from headwise.boxes import Box, iou_matrix
 from headwise.camera import Camera
 from headwise.detectors import Detector
-from headwise.estimator import Estimate, Estimator, box_of_points
+from headwise.estimator import SAME_HEAD_IOU, Estimate, Estimator, box_of_points, distinct_heads
 from headwise.results import Detection, Face
 from headwise.smoothing import PoseFilter
 from headwise.trackers import Tracker
@@ -31,7 +31,7 @@ class Following:
     look_every_s: float = 0.16  # every fifth frame at 30 frames a second
     unseen_s: float = 0.5  # how long a head is followed that the detector does not confirm
     largest_spread_deg: float = 25.0  # beyond it the pose network itself doubts
-    same_head_iou: float = 0.5  # two boxes that overlap more are of one head
+    same_head_iou: float = SAME_HEAD_IOU  # two boxes that overlap more are of one head
     plausible_iou: float = 0.4  # of the box of the points with the box they were looked for in
 
 
@@ -88,6 +88,8 @@ class Follower:
                 for sighting in self._sight(image, candidates, camera)
                 if sighting.certain or sighting.candidate.detected_s == time_s
             ]
+            scores = [sighting.candidate.score for sighting in sightings]
+            sightings = [sightings[i] for i in distinct_heads([s.box for s in sightings], scores)]
         self._identify(sightings, time_s)
         self._filters = {key: self._filters[key] for key in self._filters.keys() & {*moved, *self._last}}
         return tuple(self._face(key, sighting, time_s) for key, sighting in self._last.items())

@@ -18,7 +18,7 @@ from headwise.camera import Camera
 from headwise.conventions import DEFAULT_FOV_DEG
 from headwise.detectors import Detector
 from headwise.errors import InputError
-from headwise.estimator import Estimator
+from headwise.estimator import Estimator, box_of_points, distinct_heads
 from headwise.following import Follower, Following
 from headwise.pictures import read_picture
 from headwise.results import Face, FrameResult
@@ -74,7 +74,9 @@ class Pipeline:
             )
             for detection, estimate in zip(found, estimates, strict=True)
         )
-        return self._result(image, faces, camera, time_s=None)
+        boxes = [box_of_points(e) or d.box for d, e in zip(found, estimates, strict=True)]
+        distinct = tuple(faces[i] for i in distinct_heads(boxes, [face.score for face in faces]))
+        return self._result(image, distinct, camera, time_s=None)
 
     def stream(self, camera: Camera | None = None) -> Callable[[Image, float], FrameResult]:
         """A function of (image, time_s) that takes the frames of one new stream in order: ids, smoothing,
