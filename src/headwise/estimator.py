@@ -20,7 +20,8 @@ from headwise.weights import mean_points_m, open_model
 
 BATCH = 32  # crops in one run: bounds the memory that a crowd takes; one run has next to no cost of its own
 FEWEST_POINTS = 4.0  # sum of visibilities below which a position would be a guess
-SAME_BOX_IOU = 0.95  # of a box with the box of the points found in it; above, a second look shows the same
+SAME_BOX_IOU = (0.95, 0.7)
+"""Of a box with the box of the points found in it; above, a second, a third look shows the same."""
 SAME_HEAD_IOU = 0.5  # of two boxes of points; above, they are of one head
 SECOND_LOOK_SCALE = 1.05  # of the box of the points: they shrink a little towards their mean
 SINGULAR = (
@@ -65,12 +66,17 @@ class Estimator:
     def settled(self, image: NDArray[np.uint8], boxes: Sequence[Box], camera: Camera) -> tuple[Estimate, ...]:
         """The same for boxes that may be off, such as a detector's.
 
-        Where the points found lie in another box, the network looks again at that one.
+        Where the points found lie in another box, the network looks again at that one; once more if they then
+        lie far from there.
         """
         estimates = list(self(image, boxes, camera))
-        again = {i: found for i, box in enumerate(boxes) if (found := _elsewhere(estimates[i], box))}
-        for i, second in zip(again, self(image, list(again.values()), camera), strict=True):
-            estimates[i] = second
+        looked = dict(enumerate(boxes))
+        for same_iou in SAME_BOX_IOU:
+            looked = {
+                i: found for i, box in looked.items() if (found := _elsewhere(estimates[i], box, same_iou))
+            }
+            for i, again in zip(looked, self(image, list(looked.values()), camera), strict=True):
+                estimates[i] = again
         return tuple(estimates)
 
     def _batch(self, image: NDArray[np.uint8], boxes: Sequence[Box], camera: Camera) -> list[Estimate]:
@@ -132,10 +138,10 @@ def distinct_heads(boxes: Sequence[Box], scores: Sequence[float]) -> list[int]:
     return [int(i) for i in kept]
 
 
-def _elsewhere(estimate: Estimate, box: Box) -> Box | None:
+def _elsewhere(estimate: Estimate, box: Box, same_iou: float) -> Box | None:
     """The box of the points, if the box that was looked at is another one, and yet of the same head."""
     found = box_of_points(estimate)
-    if found is None or not 0 < found.iou(box) < SAME_BOX_IOU:
+    if found is None or not 0 < found.iou(box) < same_iou:
         return None
     return found.scaled(SECOND_LOOK_SCALE)
 
