@@ -88,8 +88,8 @@ def sample_pose(rng: np.random.Generator) -> Rotation:
 def sample_crop_shot(landmarks_dm: FloatArray, size_px: int, rng: np.random.Generator) -> Shot:
     """A tight picture: the 68 points' box fills 37-53 % of its side.
 
-    The camera stands 0.4 to 4.5 m away (half of them beyond 1.3 m, as photographers and room cameras do):
-    a network that takes faces for nearer than they are reads turns too small, by 9 % at 0.7 m for 3 m.
+    The camera stands 0.4 to 4.9 m away (half of them beyond 1.4 m, as photographers and room cameras do): a
+    network that takes faces for nearer than they are reads turns too small (reports/runs.md, "Distance").
     """
     ray_from_head = sample_pose(rng)
     box_px = size_px / rng.uniform(1.9, 2.7)
