@@ -11,6 +11,7 @@ from fake_shards import write_shard
 from headwise.errors import InputError, SettingsError
 from headwise.evaluation.outcome import Prediction, Tools
 from headwise.evaluation.protocols import shards
+from headwise.evaluation.rendered_heads import read_shards
 from headwise.evaluation.report import as_markdown
 from headwise.pictures import read_picture
 from headwise.rotation import Rotation
@@ -27,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def knowing(folder: Path, items: int | None, turn: Rotation | None = None, hidden: float = 0.1) -> Tools:
     """A model that answers with the labels, turned in the head's frame."""
-    truth = iter(np.concatenate([s.truth.matrix for s in shards.read_shards(folder, items)]))
+    truth = iter(np.concatenate([s.truth.matrix for s in read_shards(folder, items)]))
 
     def predict(images, boxes) -> Prediction:
         rotation = Rotation(np.stack([next(truth) for _ in images]))
@@ -43,7 +44,7 @@ def test_rotations_and_pictures_are_those_of_the_trainer(folder: Path) -> None:
 
     theirs = crop_shards.create(folder=folder, held_out=True)
     theirs.refresh()
-    ours = shards.read_shards(folder, None)[0]
+    ours = read_shards(folder, None)[0]
     assert len(ours) == len(theirs) == COUNT
     for item in range(len(ours)):
         np.testing.assert_allclose(ours.truth.matrix[item], theirs.head(item).rotation, atol=1e-9)
@@ -80,23 +81,23 @@ def test_what_is_wrong_is_said(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="items needs a whole number above 0, got 'all'"):
         shards.create(items="all")
     with pytest.raises(InputError, match="30 items were asked for, it holds 20"):
-        shards.read_shards(folder, 30)
+        read_shards(folder, 30)
     with pytest.raises(InputError, match="no shards"):
-        shards.read_shards(tmp_path / "nowhere", None)
+        read_shards(tmp_path / "nowhere", None)
     (folder / "shard-00000.npz").write_bytes(b"nothing")
     with pytest.raises(InputError, match="cannot be read"):
-        shards.read_shards(folder, None)
+        read_shards(folder, None)
 
 
 def test_a_shard_of_something_else(tmp_path: Path) -> None:
     np.savez(tmp_path / "shard-00000.npz", box=np.zeros((1, 4)))
     with pytest.raises(InputError, match="no rotation_camera, points68_m, intrinsics, face_hidden"):
-        shards.read_shards(tmp_path, 1)
+        read_shards(tmp_path, 1)
 
 
 def test_a_broken_picture_is_named(folder: Path) -> None:
     size = (folder / "shard-00000.bin").stat().st_size
     (folder / "shard-00000.bin").write_bytes(bytes(size))
     with pytest.raises(InputError, match=r"shard-00000.bin: item 0 cannot be decoded"):
-        shards.read_shards(folder, 1)[0].picture(0)
+        read_shards(folder, 1)[0].picture(0)
     assert cv2.imdecode(np.zeros(9, np.uint8), cv2.IMREAD_COLOR) is None

@@ -1,7 +1,5 @@
 """The grid on a head: its pieces on small meshes, and the whole on the art."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,6 @@ pytest.importorskip("scipy", reason="synthesis needs the extra 'synth'")
 
 from headwise.errors import GeometryError
 from headwise.synthesis import head_surface as surface
-from headwise.synthesis.assets import HeadAssets
 
 SQUARE = np.array([[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]])
 SQUARE_POINTS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0.5, 0.5, 0.2]])
@@ -111,15 +108,11 @@ def test_the_grid_names_its_mirror_images():
 
 
 @pytest.mark.slow
-def test_the_grid_on_the_arts_head_is_symmetric_smooth_and_close_to_it():
-    folder = Path(__file__).resolve().parents[2] / "../shared/heads"
-    if not (folder / "assets/geom.npz").is_file():
-        pytest.skip("needs the head art beside the checkout")
+def test_the_grid_on_the_arts_head_is_symmetric_smooth_and_close_to_it(art):
     from headwise.synthesis.identity import Identity
     from headwise.synthesis.shape_check import distances_to_surface
     from headwise.synthesis.shape_model import in_head_frame
 
-    art = HeadAssets(folder)
     somebody = Identity((1 / 3, 1 / 3, 1 / 3), 0.5, 0.0, 1.0, 0.0, 0.0)
     skin = in_head_frame(art.rest.copy(), somebody, art)
     found = surface.head_surface(art, skin)

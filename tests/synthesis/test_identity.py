@@ -5,22 +5,17 @@ import pytest
 
 pytest.importorskip("scipy", reason="synthesis needs the extra 'synth'")
 
-from headwise.synthesis.assets import HeadAssets
 from headwise.synthesis.identity import sample_identity, shape_of
 
 PEOPLE = 60
 
 
 @pytest.fixture(scope="module")
-def points_mm(shared_dir) -> np.ndarray:
-    folder = shared_dir / "heads"
-    if not (folder / "assets" / "geom.npz").exists():
-        pytest.skip("the head art is not at hand")
-    assets = HeadAssets(folder)
+def points_mm(art) -> np.ndarray:
     people = []
     for seed in range(PEOPLE):
         rng = np.random.default_rng(seed)
-        people.append(shape_of(sample_identity(rng), assets, rng)[assets.landmarks] * 100)
+        people.append(shape_of(sample_identity(rng), art, rng)[art.landmarks] * 100)
     return np.stack(people)
 
 

@@ -8,16 +8,12 @@ pytest.importorskip("moderngl", reason="synthesis needs the extra 'synth'")
 from headwise.boxes import Box
 from headwise.camera import Camera
 from headwise.rotation import Rotation
-from headwise.synthesis.assets import HeadAssets
 from headwise.synthesis.pictures import Studio
 
 
 @pytest.fixture(scope="module")
-def studio(shared_dir):
-    folder = shared_dir / "heads"
-    if not (folder / "assets" / "geom.npz").exists():
-        pytest.skip("the head art is not at hand")
-    return Studio(HeadAssets(folder), size_px=96, supersampling=1.0)
+def studio(art):
+    return Studio(art, size_px=96, supersampling=1.0)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """What the check of the shape model measures with."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -42,14 +40,6 @@ def test_a_similarity_is_found_again():
     assert scale == pytest.approx(1.3)
     np.testing.assert_allclose(rotation, turn.matrix, atol=1e-9)
     np.testing.assert_allclose(shift, [1, 2, 3], atol=1e-9)
-
-
-@pytest.fixture(scope="module")
-def art() -> HeadAssets:
-    folder = Path(__file__).resolve().parents[2] / "../shared/heads"
-    if not (folder / "assets/geom.npz").is_file():
-        pytest.skip("needs the head art beside the checkout")
-    return HeadAssets(folder)
 
 
 @pytest.mark.slow

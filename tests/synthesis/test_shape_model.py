@@ -1,7 +1,5 @@
 """Learning a shape model: same seed, same file; modes are what the samples did."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,16 +10,7 @@ from headwise.conventions import FLIP_68
 from headwise.fitting.shape_model import load_shape_model, save_shape_model
 from headwise.rotation import Rotation
 from headwise.synthesis import shape_model
-from headwise.synthesis.assets import HeadAssets
 from headwise.synthesis.shape_model import Moments, average_expression, build_shape_model, sample_person
-
-
-@pytest.fixture(scope="module")
-def art() -> HeadAssets:
-    folder = Path(__file__).resolve().parents[2] / "../shared/heads"
-    if not (folder / "assets/geom.npz").is_file():
-        pytest.skip("needs the head art beside the checkout")
-    return HeadAssets(folder)
 
 
 def build(art, path, people):

@@ -1,10 +1,10 @@
-"""A progress bar on standard error where that is a terminal; otherwise nothing."""
+"""Progress bars on standard error where that is a terminal; otherwise nothing."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,6 +41,20 @@ def show_progress() -> Iterator[Progress]:
         redirect_stdout=sys.stdout.isatty(),  # a table on the same terminal goes above the bar
     ) as bar:
         yield _Bar(bar)
+
+
+@contextmanager
+def count_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Of so many things; call what you get with how many were done since."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 class _Silence:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headwise.cli._progress import count_bar
 from headwise.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _build(art: Path, out: Path, people: int, seed: int) -> None:
     from headwise.synthesis.shape_model import build_shape_model
 
     assets = HeadAssets(art)
-    with _bar("people", people) as bar:
+    with count_bar("people", people) as bar:
         model = build_shape_model(assets, people=people, seed=seed, progress=bar)
     save_shape_model(model, out)
     if release.is_release(out):
@@ -85,7 +85,7 @@ def _check(art: Path, file: Path | None, heads: int, network: str | None) -> Non
     typer.echo("| mm, medians | heads | missed | 68 points | face | face, size free | worst face | head |")
     typer.echo("|---|---|---|---|---|---|---|---|")
     for name, said in ways.items():
-        with _bar(name, heads) as bar:
+        with count_bar(name, heads) as bar:
             e = unseen.errors(_counted(said, bar))
         lengths = (e.points_mm, e.face_mm, e.face_sized_mm, e.face_worst_mm, e.head_mm)
         cells = " | ".join(f"{length:.2f}" for length in lengths)
@@ -96,19 +96,6 @@ def _counted(items: Iterator[Any], done: Callable[[int], None]) -> Iterator[Any]
     for item in items:
         yield item
         done(1)
-
-
-@contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Advances a progress bar on standard error, if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda count: bar.advance(task, count)
 
 
 def _facts(model: ShapeModel) -> list[str]:

@@ -52,8 +52,9 @@ WIDEST_SPREAD_DEG = 40.0
 """Expected error of a rotation beyond which a fit knows nothing."""
 WORST_MISFIT = 0.08
 """Of the seen points' extent in the picture: if half of them lie further off the best head, it is none."""
-DOUBTFUL_MISFIT = 0.035
-"""From here on a fit that started at a network's rotation is compared with others."""
+DOUBTFUL_MISFIT, DOUBTFUL_TURN_DEG = 0.035, 20.0
+"""From here on a fit that started at a network's rotation, or one that went so far from it, is compared with
+others: half a turn wrong, the points of a face can lie within 3 % of their extent."""
 AMBIGUOUS_NATS, AMBIGUOUS_DEG = 1.0, 25.0
 """Two starts that end as far apart and at nearly the same cost: the points do not say which."""
 
@@ -369,7 +370,11 @@ def _fit_good(
     objective = objective_of(observation, shape, settings, depth_m, log_focal_precision)
     solution = minimize(objective, state, settings.most_iterations)
     found = answers(objective, solution, shape, settings)
-    doubtful = np.flatnonzero(~solution.arrived | ~(_misfit(objective, solution.look) < DOUBTFUL_MISFIT))
+    doubtful = np.flatnonzero(
+        ~solution.arrived
+        | ~(_misfit(objective, solution.look) < DOUBTFUL_MISFIT)
+        | ~(Rotation(solution.state.matrix).angle_to_deg(observation.rotation) < DOUBTFUL_TURN_DEG)
+    )
     if len(doubtful):  # the network may be wrong: from the points' own starts as well
         again = _fit_from_many(observation[doubtful], shape, settings, log_focal_precision)
         for i, one in zip(doubtful, again, strict=True):

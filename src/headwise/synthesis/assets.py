@@ -43,6 +43,9 @@ ENVIRONMENT_HEIGHT_PX = 512
 
 
 LIP_EDGE_DM = 0.02  # width of the soft edge of the lips
+ON_THE_LID = {1329: 47, 4199: 3009}
+"""Vertices named as inner points of the lower lids (40 and 47), 30 mm behind the eye, and those on
+the rim of the lid, where the points belong."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ class HeadAssets:
         self.rest: FloatArray = self._data["V"].astype(np.float32)
         self.head_fraction: FloatArray = self._data["hfrac"].astype(np.float32)
         self.occlusion: FloatArray = self._data["ao"].astype(np.float32)
-        self.landmarks: IntArray = np.load(folder / "assets" / "lm68.npy")
+        named: IntArray = np.load(folder / "assets" / "lm68.npy")
+        self.landmarks: IntArray = np.array([ON_THE_LID.get(vertex, vertex) for vertex in named.tolist()])
         self.skin_vertices: IntArray = self._data["body_v"]
         self.skin_uv: FloatArray = self._data["body_uv"]
         self.skin_triangles: IntArray = self._data["body_tri"]

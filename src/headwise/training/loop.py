@@ -56,6 +56,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from headwise import weights
 from headwise.errors import InputError, SettingsError
 from headwise.training.average import WeightAverage
 from headwise.training.checkpoint import load_checkpoint, save_checkpoint, start_from
@@ -72,6 +73,7 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT, BEST = "last.ckpt", "best.ckpt"
 VALIDATION_SEED = 0
+ORDINARY_BATCHES, ORDINARY_BATCH = 24, 32  # pictures for the statistics of batch norms
 MEANS_MEMORY = 0.98  # weight of the past in the shown running means
 
 
@@ -245,11 +247,11 @@ class Run:
         torch.set_num_threads(settings.loader.threads)
         cv2.setNumThreads(0)
         self.fabric.seed_everything(settings.seed, verbose=False)
+        self.data = task.data(data_folder, held_out=False)
+        self.held_out = task.data(data_folder, held_out=True)
         network = task.network()
         if settings.start_from:
-            taken = start_from(Path(settings.start_from), network)
-            if self.leads:
-                log.info("%s", taken)
+            self._begin(network, settings.start_from)
         if settings.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = torch.optim.AdamW(
@@ -260,8 +262,6 @@ class Run:
         )
         self.network, self.optimiser = self.fabric.setup(network, optimiser)
         self.average = WeightAverage(self.network.module, settings.optim.average_decay)
-        self.data = task.data(data_folder, held_out=False)
-        self.held_out = task.data(data_folder, held_out=True)
         self.history = LossHistory(settings.mining) if settings.mining.share else None
         self.journal = Journal(folder, tensorboard=settings.log.tensorboard) if self.leads else None
 
@@ -269,6 +269,28 @@ class Run:
     def leads(self) -> bool:
         """True in the process that writes files and shows progress."""
         return bool(self.fabric.is_global_zero)
+
+    def _begin(self, network: nn.Module, start: str) -> None:
+        """The weights of a checkpoint, or of a model file by its name or path."""
+        if start in weights.names() or start.endswith(".onnx"):
+            from headwise.training.model_file_start import start_from_model_file
+
+            taken = start_from_model_file(weights.find(start), network, self._ordinary_pictures())
+        else:
+            taken = start_from(Path(start), network)
+        if self.leads:
+            log.info("%s", taken)
+
+    def _ordinary_pictures(self) -> list[Tensor]:
+        """Some batches of inputs as the training sees them."""
+        self.data.refresh()
+        order, size_px = self.data.order(self._round_rng()), self.settings.schedule.stages[-1].size_px
+        drawn, pictures = Requested(self.data, self.settings.seed), []
+        for start in range(0, ORDINARY_BATCHES * ORDINARY_BATCH, ORDINARY_BATCH):
+            places = range(start, start + ORDINARY_BATCH)
+            samples = [drawn[int(order[k % len(order)]), k, size_px] for k in places]
+            pictures.append(next(iter(collate(samples).values())))
+        return pictures
 
     def stop(self) -> None:
         """Finish the step under way, write a checkpoint, return from `train`; on all devices."""

@@ -98,7 +98,7 @@ class RunSettings(Settings):
     name: str
     task: dict[str, Any]
     seed: int = Field(default=1, ge=0)
-    start_from: str = Field(default="", description="checkpoint of another run whose weights to begin with")
+    start_from: str = Field(default="", description="weights to begin with: checkpoint or model file")
     deterministic: bool = False
     accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
     devices: int = Field(default=1, ge=1, description="of each node")

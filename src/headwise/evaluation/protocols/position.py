@@ -16,7 +16,6 @@ Items, boxes and pictures are those of `shards`; the camera is known. Its quirks
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +27,16 @@ from headwise.camera import Camera
 from headwise.conventions import FIVE_FROM_68
 from headwise.errors import InputError
 from headwise.estimator import Estimate, position_from_points
-from headwise.evaluation.labels import list_sha256
 from headwise.evaluation.outcome import Floats, Json, Outcome, ScoredPoses, Tools, as_json
 from headwise.evaluation.pose_errors import pose_scores, rotation_errors
-from headwise.evaluation.protocols.shards import ORDER, YAW_BIN_EDGES_DEG, Shard, Shards, read_shards
-from headwise.evaluation.protocols.shards import create as create_shards
+from headwise.evaluation.rendered_heads import (
+    ORDER,
+    YAW_BIN_EDGES_DEG,
+    Shard,
+    checked_items,
+    listing,
+    read_shards,
+)
 from headwise.fitting.metric import DistanceError, distance_from_eyes, head_size_m, split_distance_error
 from headwise.fitting.observation import observation_of
 from headwise.fitting.shape_model import ShapeModel, load_shape_model
@@ -65,21 +69,21 @@ class Found:
 
 def create(*, items: int | None = None) -> Position:
     """items: how many from the folder's beginning; None: those that no training on it sees."""
-    return Position(create_shards(items=items))
+    return Position(checked_items("position", items))
 
 
 @dataclass(frozen=True)
 class Position:
     """The protocol."""
 
-    shards: Shards
+    items: int | None
     needs_poses = True
     needs_detector = False
 
     def run(self, folder: Path, tools: Tools) -> Outcome:
         """Score the folder's items. Raises InputError when a shard cannot be read or no points are said."""
         assert tools.estimate is not None, "needs_poses"
-        shards, shape = read_shards(folder, self.shards.items), load_shape_model()
+        shards, shape = read_shards(folder, self.items), load_shape_model()
         total = sum(len(shard) for shard in shards)
         truths: list[Truth] = []
         found: list[Found] = []
@@ -137,21 +141,12 @@ def _outcome(
     truth = Rotation(np.concatenate([shard.truth.matrix for shard in shards]))
     errors = rotation_errors(truth, _ray_from_head(truths, found, centers), ORDER)
     spread_deg = np.array([_spread_deg(one) for one in found])
-    names = [name for shard in shards for name in shard.names()]
     report: Json = {
-        "protocol": "position",
-        "list": folder.resolve().name,
-        "list_sha256": list_sha256(names),
-        "labels_sha256": hashlib.sha256(b"".join(shard.path.read_bytes() for shard in shards)).hexdigest(),
-        "order": str(ORDER),
-        "boxes": "given",
-        "items": len(names),
-        "missed": sum(isinstance(one.fit, Unknown) for one in found),
-        "unreadable": [],
+        **listing("position", folder, shards, missed=sum(isinstance(one.fit, Unknown) for one in found)),
         **pose_scores(errors, spread_deg, YAW_BIN_EDGES_DEG),
         "position": as_json(position_scores(truths, found, hidden, shape)),
     }
-    return Outcome(report, poses=ScoredPoses(errors, spread_deg, np.arange(len(names))))
+    return Outcome(report, poses=ScoredPoses(errors, spread_deg, np.arange(len(found))))
 
 
 def _ray_from_head(
