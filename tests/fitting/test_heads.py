@@ -10,6 +10,7 @@ from headwise.boxes import Box
 from headwise.camera import Camera
 from headwise.conventions import EulerOrder
 from headwise.fitting.heads import FittedResult, FittingPipeline
+from headwise.fitting.metric import likely_camera
 from headwise.fitting.shape_model import load_shape_model
 from headwise.fitting.solve import HeadFit, Unknown
 from headwise.results import Face, FrameResult, HeadPose
@@ -58,11 +59,44 @@ def test_a_lens_is_taken_out_before_the_fit():
     np.testing.assert_allclose(fitted.position_m, plain.position_m, atol=1e-5)
 
 
-def test_an_assumed_focal_length_widens_the_spread():
-    known = FittingPipeline(Seen(), SHAPE)(IMAGE).faces[0].pose.position_spread_m
-    guessed = FittingPipeline(Seen(), SHAPE, focal_log_spread=0.35)(IMAGE).faces[0].pose.position_spread_m
-    assert guessed[2] > known[2] + 0.2
-    np.testing.assert_array_equal(guessed[:2], known[:2])
+class Wanted(Seen):
+    """It says which camera it was asked to take; its own where none was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Camera | None] = []
+
+    def __call__(self, image, camera=None):  # noqa: ARG002
+        self.asked.append(camera)
+        return replace(self.result, camera=camera or CAMERA)
+
+    def stream(self, camera=None):
+        return lambda image, time_s: replace(self(image, camera), time_s=time_s)
+
+
+def test_an_assumed_camera_is_corrected_by_its_heads_and_widens_the_spread():
+    known = FittingPipeline(Seen(), SHAPE)(IMAGE).faces[0].pose
+    pipeline = Wanted()
+    result = FittingPipeline(pipeline, SHAPE, camera_assumed=True)(IMAGE)
+    first, second = pipeline.asked
+    assert first is None
+    assert result.camera == second == likely_camera(CAMERA, np.array([1.0]))  # the network's own distance
+    spread_m = result.faces[0].pose.position_spread_m
+    assert spread_m[2] > known.position_spread_m[2] + 0.2
+
+
+def test_a_given_camera_is_believed():
+    pipeline = Wanted()
+    FittingPipeline(pipeline, SHAPE, camera_assumed=True)(IMAGE, CAMERA)
+    assert pipeline.asked == [CAMERA]
+
+
+def test_a_stream_keeps_the_camera_of_its_first_heads():
+    pipeline = Wanted()
+    take = FittingPipeline(pipeline, SHAPE, camera_assumed=True).stream()
+    cameras = {take(IMAGE, time_s).camera.fx for time_s in (0.0, 0.1, 0.2)}
+    assert cameras == {likely_camera(CAMERA, np.array([1.0])).fx}
+    assert len(pipeline.asked) == 4
 
 
 @pytest.mark.parametrize("points", [np.full((68, 2), np.nan), np.full((68, 2), 300.0)])

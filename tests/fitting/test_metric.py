@@ -4,10 +4,11 @@ import pytest
 from headwise.camera import Camera
 from headwise.conventions import EYES_MIDPOINT_HEAD_M, FIVE_FROM_68, EulerOrder
 from headwise.fitting.metric import (
-    FOCAL_LOG_SPREAD,
     INTEROCULAR_M,
+    LIKELY_LOG_SPREAD,
     distance_from_eyes,
     eyes_camera_m,
+    likely_camera,
     split_distance_error,
     with_unknown_focal,
 )
@@ -69,7 +70,7 @@ def test_the_point_between_the_eyes_is_that_of_the_conventions():
 
 def test_an_unknown_focal_length_is_a_spread_along_z_alone():
     about = with_unknown_focal(np.array([0.5, 0.1, 2.0]), np.array([0.01, 0.01, 0.1]))
-    np.testing.assert_allclose(about, [0.01, 0.01, np.hypot(0.1, 2 * FOCAL_LOG_SPREAD)])
+    np.testing.assert_allclose(about, [0.01, 0.01, np.hypot(0.1, 2 * LIKELY_LOG_SPREAD)])
     np.testing.assert_allclose(with_unknown_focal(np.ones(3), np.ones(3), 0.0), 1)
 
 
@@ -85,3 +86,13 @@ def test_the_parts_of_a_distance_error_add_up():
     )
     assert (split.size, split.focal, split.rest) == pytest.approx(tuple(np.log([1.1, 1.2, 1.03])))
     assert split.total == pytest.approx(split.size + split.focal + split.rest)
+
+
+def test_a_face_that_fills_the_picture_was_seen_through_a_longer_lens():
+    assumed = Camera.from_fov(640, 480, 60)
+    longer = likely_camera(assumed, np.array([0.3, 0.28, 5.0]))
+    assert 1.5 < longer.fx / assumed.fx < 2.5
+    assert longer.fx / assumed.fx == longer.fy / assumed.fy
+    assert likely_camera(assumed, np.array([1.2])) == assumed
+    assert likely_camera(assumed, np.array([9.0])).fx < assumed.fx
+    assert likely_camera(assumed, np.empty(0)) == assumed

@@ -52,7 +52,6 @@ def command(
     from headwise.fitting.heads import FittingPipeline
     from headwise.fitting.mesh_drawing import FitDrawing
     from headwise.fitting.meshes import Meshes
-    from headwise.fitting.metric import FOCAL_LOG_SPREAD
     from headwise.fitting.shape_model import load_shape_model
     from headwise.overlays import Overlays
     from headwise.sinks import open_table
@@ -62,10 +61,8 @@ def command(
     pipeline = open_pipeline(
         fov=fov, threshold=threshold, model=model, detector=detector, threads=threads, smooth=False
     )
-    guessed = fov is None and intrinsics is None
-    fitting = FittingPipeline(
-        pipeline, shape, focal_log_spread=FOCAL_LOG_SPREAD if guessed else 0.0, smooth=smooth
-    )
+    assumed = fov is None and intrinsics is None
+    fitting = FittingPipeline(pipeline, shape, camera_assumed=assumed, smooth=smooth)
     sources, several = open_inputs(inputs, max_fps), False
     if overlay is not None or mesh is not None:
         sources, several = one_or_several(sources)

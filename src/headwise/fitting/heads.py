@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from headwise.camera import Camera
 from headwise.estimator import Estimate
-from headwise.fitting.metric import distance_from_eyes, with_unknown_focal
+from headwise.fitting.metric import distance_from_eyes, likely_camera, with_unknown_focal
 from headwise.fitting.observation import Observation, observation_of
 from headwise.fitting.shape_model import ShapeModel
 from headwise.fitting.solve import HeadFit, Unknown, fit_heads
@@ -74,22 +74,26 @@ def _fit_to_plain(fit: HeadFit | Unknown, face: Face, camera: Camera) -> dict[st
 class FittingPipeline:
     """``pipeline(image)`` for pictures, ``pipeline.stream()`` for streams, as `Pipeline`.
 
-    focal_log_spread: of the focal length; 0 where the camera is known, `metric.FOCAL_LOG_SPREAD` where its
-    field of view is assumed: positions get the wider spread. The pipeline must not smooth; the fitted poses
-    of a stream are smoothed here if ``smooth`` says so.
+    camera_assumed: nothing is known of cameras that are not given. The pipeline's field of view is then a
+    first guess, which the heads correct: a face that fills the picture was not seen from 0.3 m through a wide
+    lens, but from further off through a longer one (`metric.likely_camera`; of a stream by its first heads).
+    Positions get the spread that is left. The pipeline must not smooth; the fitted poses of a stream are
+    smoothed here if ``smooth`` says so.
     """
 
     def __init__(
-        self, pipeline: PosePipeline, shape: ShapeModel, *, focal_log_spread: float = 0.0, smooth: bool = True
+        self, pipeline: PosePipeline, shape: ShapeModel, *, camera_assumed: bool = False, smooth: bool = True
     ) -> None:
         self._pipeline = pipeline
         self._shape = shape
-        self._focal_log_spread = focal_log_spread
+        self._camera_assumed = camera_assumed
         self._smooth = smooth
 
     def __call__(self, image: Image, camera: Camera | None = None) -> FittedResult:
         """Every head of one picture, each fitted on its own."""
         result = self._pipeline(image, camera)
+        if result.faces and camera is None and self._camera_assumed:
+            result = self._pipeline(image, camera_of_heads(result))
         observation = observation_of_faces(result.faces, result.camera)
         return self._fitted(result, observation, fit_heads(observation, self._shape))
 
@@ -97,7 +101,7 @@ class FittingPipeline:
         """A function of (image, time_s) for the frames of one stream in order: a head that is followed is
         known better with every frame.
         """
-        follow = self._pipeline.stream(camera)
+        follow, sure_of_camera = self._pipeline.stream(camera), camera is not None or not self._camera_assumed
         filters: dict[int, PoseFilter] = {}
         fitters: dict[int, TrackFitter] = {}
 
@@ -107,7 +111,11 @@ class FittingPipeline:
             return fitters.setdefault(face.track, TrackFitter(self._shape))(alone)
 
         def take(image: Image, time_s: float) -> FittedResult:
+            nonlocal follow, sure_of_camera
             result = follow(image, time_s)
+            if result.faces and not sure_of_camera:
+                follow, sure_of_camera = self._pipeline.stream(camera_of_heads(result)), True
+                result = follow(image, time_s)
             observation = observation_of_faces(result.faces, result.camera)
             fits = [fit(face, observation[i : i + 1]) for i, face in enumerate(result.faces)]
             fitted = self._fitted(result, observation, fits)
@@ -122,7 +130,7 @@ class FittingPipeline:
         self, result: FrameResult, observation: Observation, fits: Sequence[HeadFit | Unknown]
     ) -> FittedResult:
         faces = tuple(
-            _with_fit(face, fit, self._focal_log_spread) for face, fit in zip(result.faces, fits, strict=True)
+            _with_fit(face, fit, self._camera_assumed) for face, fit in zip(result.faces, fits, strict=True)
         )
         return FittedResult(
             faces,
@@ -156,12 +164,21 @@ def observation_of_faces(faces: Sequence[Face], camera: Camera) -> Observation:
     return observation_of(estimates, camera.pinhole())
 
 
-def _with_fit(face: Face, fit: HeadFit | Unknown, focal_log_spread: float) -> Face:
+def camera_of_heads(result: FrameResult) -> Camera:
+    """The camera that most likely saw the heads of a result whose camera was assumed."""
+    poses = [face.pose for face in result.faces if face.pose is not None]
+    depths_m = np.array([pose.position_m[2] for pose in poses if pose.position_m is not None])
+    return likely_camera(result.camera, depths_m)
+
+
+def _with_fit(face: Face, fit: HeadFit | Unknown, camera_assumed: bool) -> Face:
     if face.pose is None:
         return face
     if isinstance(fit, Unknown):
         return replace(face, pose=replace(face.pose, position_m=None))
-    spread_m = with_unknown_focal(fit.position_m, fit.position_spread_m, focal_log_spread)
+    spread_m = fit.position_spread_m
+    if camera_assumed:
+        spread_m = with_unknown_focal(fit.position_m, spread_m)
     pose = replace(
         face.pose,
         rotation=fit.rotation,

@@ -8,13 +8,14 @@ as its size and the focal length are:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headwise.camera import Camera
 from headwise.conventions import EYES_MIDPOINT_HEAD_M, FIVE_FROM_68
+from headwise.fitting.objective import DISTANCE_LOG_SPREAD, DISTANCE_M
 from headwise.rotation import Rotation
 
 Floats = NDArray[np.float64]
@@ -27,8 +28,14 @@ INTEROCULAR_SPREAD = 0.06
 LEAST_BREADTH = 0.35
 """Sine of the angle between the line through the eyes and the line of sight; below it one eye is hidden or
 both coincide (70 deg of yaw)."""
-FOCAL_LOG_SPREAD = 0.35
-"""Of the focal length where only the default field of view is known: 60 deg then stands for 45 to 80."""
+FOCAL_LOG_SPREAD = 0.7
+"""Of the focal length where nothing is known of the camera: 60 deg then stands for 32 to 98. Pictures are
+zoomed and cut: whose face fills a picture seldom stood a hand's breadth before the lens."""
+LIKELY_DISTANCE_SHARE = FOCAL_LOG_SPREAD**2 / (FOCAL_LOG_SPREAD**2 + DISTANCE_LOG_SPREAD**2)
+LIKELY_LOG_SPREAD = (
+    FOCAL_LOG_SPREAD * DISTANCE_LOG_SPREAD / float(np.hypot(FOCAL_LOG_SPREAD, DISTANCE_LOG_SPREAD))
+)
+"""Of a focal length that `likely_camera` found, and so of the distances that it gives."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,21 @@ def eyes_camera_m(rotation: Rotation, position_m: Floats) -> Floats:
     return rotation @ EYES_MIDPOINT_HEAD_M + position_m
 
 
+def likely_camera(assumed: Camera, depths_m: Floats) -> Camera:
+    """The camera of unknown focal length that most likely saw heads, (n,) far if it is the assumed one.
+
+    A normal prior of the log focal length about the assumed one, and one of the log distance from people to
+    cameras (`objective.DISTANCE_M`): a longer lens shows the same heads further off. Who are in one picture
+    stand together, so that their median counts, as one. No heads: the assumed camera.
+    """
+    if not len(depths_m):
+        return assumed
+    longer = float((DISTANCE_M / np.median(depths_m)) ** LIKELY_DISTANCE_SHARE)
+    return replace(assumed, fx=assumed.fx * longer, fy=assumed.fy * longer)
+
+
 def with_unknown_focal(
-    position_m: Floats, position_spread_m: Floats, log_spread: float = FOCAL_LOG_SPREAD
+    position_m: Floats, position_spread_m: Floats, log_spread: float = LIKELY_LOG_SPREAD
 ) -> Floats:
     """The spread (3,) of a position (3,) where the focal length is a guess: another one moves it along z."""
     along = np.array([0.0, 0.0, log_spread * position_m[2]])
