@@ -75,18 +75,19 @@ def test_the_likelihood_is_best_at_the_true_spread() -> None:
         return negative_log_likelihood(predicted, factor, truth).mean().item()
 
     assert mean(0.1) < min(mean(0.08), mean(0.125))
-    factor = torch.eye(3, dtype=torch.float64)[None] / 0.1
+    error = torch.eye(3, dtype=torch.float64)[None] * 0.1**2
     measured = Rotation.project(truth.numpy()).angle_to_deg(Rotation.identity()).mean()
-    assert expected_error_deg(factor).item() == pytest.approx(measured, rel=0.03)
+    assert expected_error_deg(error).item() == pytest.approx(measured, rel=0.03)
 
 
 def test_the_spread_agrees_with_the_inverse_of_its_factor() -> None:
-    factor = lower_triangular(torch.randn(20, 6, dtype=torch.float64))
+    numbers = torch.randn(20, 6, dtype=torch.float64)
+    factor = lower_triangular(numbers)
     inverse = torch.linalg.inv(factor @ factor.transpose(1, 2))
-    torch.testing.assert_close(covariance(factor), inverse)
+    torch.testing.assert_close(covariance(numbers), inverse)
     trace = inverse.diagonal(dim1=1, dim2=2).sum(1)
     expected = torch.rad2deg(2 * (2 / torch.pi) ** 0.5 * (trace / 3).sqrt()).clamp(max=180)
-    torch.testing.assert_close(expected_error_deg(factor), expected)
+    torch.testing.assert_close(expected_error_deg(inverse), expected)
 
 
 @pytest.mark.parametrize("mirror", [False, True])

@@ -60,6 +60,7 @@ from headwise import weights
 from headwise.errors import InputError, SettingsError
 from headwise.training.average import WeightAverage
 from headwise.training.checkpoint import load_checkpoint, save_checkpoint, start_from
+from headwise.training.int8_simulation import simulate_int8
 from headwise.training.journal import BATCH_TILES, Journal
 from headwise.training.mining import LossHistory
 from headwise.training.schedule import input_size_px, learning_rate
@@ -231,6 +232,7 @@ class Run:
         self.position = Position()
         self._stopped = False  # this process was told to stop
         self._ending = False  # all processes know that one was
+        self._rounds = False  # the network computes as its int8 file will
         self._began_s = 0.0
         if settings.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -356,6 +358,7 @@ class Run:
         with closing(self._batches()) as batches:
             for size_px, batch in batches:
                 self._show(batch)
+                self._turn_to_int8(batch)
                 for name, value in self._step(batch).items():
                     means[name] = MEANS_MEMORY * means.get(name, value) + (1 - MEANS_MEMORY) * value
                 self._agree()
@@ -376,6 +379,17 @@ class Run:
         if self.journal is not None:
             self.journal.close()
         self.fabric.barrier()
+
+    def _turn_to_int8(self, batch: Batch) -> None:
+        """Once the place `int8_from` of the schedule is reached, the network and its average round."""
+        if self._rounds or self.progress < self.settings.int8_from:
+            return
+        self._rounds = True
+        pictures = next(iter(batch.values()))
+        for network in (self.network.module, self.average.network):
+            simulate_int8(network, pictures)
+        if self.leads:
+            log.info("from here on the network rounds as its int8 file will")
 
     def _agree(self) -> None:
         """One clock, the first device's, and one will: all stop when one was told to."""

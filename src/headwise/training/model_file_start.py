@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from headwise.errors import ModelError, SettingsError
+from headwise.training.norms import norms_behind
 
 Floats = NDArray[np.float32]
 STORED_AS = (".half", "_quantized")
@@ -128,39 +129,6 @@ def _constants(graph: Any) -> dict[str, tuple[str, Floats]]:
             ones = (1,) * (values.ndim - 1)
             known[node.output[0]] = (name, (values - zero.reshape(-1, *ones)) * scale.reshape(-1, *ones))
     return known
-
-
-def norms_behind(network: nn.Module, pictures: Tensor) -> dict[str, _BatchNorm]:
-    """By the name of each convolution that has one: the batch norm that reads its output."""
-    made_by: dict[int, str] = {}
-    kept: list[Tensor] = []  # an output that is gone may leave its address to another
-    norms: dict[str, _BatchNorm] = {}
-
-    def remember(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            made_by[id(output)] = name
-            kept.append(output)
-
-        return hook
-
-    def look(norm: _BatchNorm) -> Any:
-        def hook(_module: nn.Module, inputs: Any) -> None:
-            name = made_by.get(id(inputs[0]))
-            if name is None or norms.setdefault(name, norm) is not norm:
-                raise SettingsError(
-                    "start_from: a model file begins networks with one batch norm a convolution"
-                )
-
-        return hook
-
-    with ExitStack() as hooks, torch.no_grad():
-        for name, module in network.named_modules():
-            if isinstance(module, nn.Conv2d):
-                hooks.callback(module.register_forward_hook(remember(name)).remove)
-            elif isinstance(module, _BatchNorm):
-                hooks.callback(module.register_forward_pre_hook(look(module)).remove)
-        network(pictures[:2])
-    return norms
 
 
 def _take(where: str, layer: FoldedLayer, module: nn.Conv2d | nn.Linear, norm: _BatchNorm | None) -> None:

@@ -23,9 +23,8 @@ def unit(vector: Tensor) -> Tensor:
 
 def cross(a: Tensor, b: Tensor) -> Tensor:
     """a x b of (n, 3)."""
-    ax, ay, az = a.unbind(1)
-    bx, by, bz = b.unbind(1)
-    return torch.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], dim=1)
+    yzx, zxy = (torch.tensor(places, device=a.device) for places in ((1, 2, 0), (2, 0, 1)))
+    return a.index_select(1, yzx) * b.index_select(1, zxy) - a.index_select(1, zxy) * b.index_select(1, yzx)
 
 
 def from_6d(sixd: Tensor) -> Tensor:

@@ -105,6 +105,9 @@ class RunSettings(Settings):
     nodes: int = Field(default=1, ge=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: bool = True
+    int8_from: float = Field(
+        default=1.0, ge=0, le=1, description="place of the schedule from which it trains for an int8 file"
+    )
     schedule: Schedule = Schedule()
     optim: Optim = Optim()
     loader: Loader = Loader()

@@ -10,6 +10,14 @@ from torch import Tensor
 SPREAD_AT_START_RAD = 0.5  # about the error of a network that has learned little
 LOG_PRECISION_LIMIT = 6.0  # 1 / e^6 rad = 0.14 deg: no rotation is known better
 MEAN_OF_MAXWELL = 2 * (2 / math.pi) ** 0.5  # mean length of a normal 3-vector over its standard deviation
+EYE = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+INVERSE_OF_U = [
+    [0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0],  # a
+    [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0],  # b
+    [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0],  # c
+    [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0],  # ac
+]
+"""What U⁻¹ of `covariance` is made of besides ones on its diagonal, rows one after the other."""
 MEAN_OF_UNIFORM_RAD = math.pi / 2 + 2 / math.pi  # mean angle between two random rotations, 126.5 deg
 
 
@@ -18,9 +26,7 @@ def lower_triangular(numbers: Tensor) -> Tensor:
 
     L Lᵀ is the inverse covariance of the error's rotation vector, radians.
     """
-    start = -math.log(SPREAD_AT_START_RAD)
-    limited = LOG_PRECISION_LIMIT * torch.tanh((numbers[:, :3] + start) / LOG_PRECISION_LIMIT)
-    d0, d1, d2 = torch.exp(limited).unbind(1)
+    d0, d1, d2 = torch.exp(_log_diagonal(numbers)).unbind(1)
     a, b, c = numbers[:, 3:].unbind(1)
     zero = torch.zeros_like(d0)
     rows = [
@@ -31,25 +37,30 @@ def lower_triangular(numbers: Tensor) -> Tensor:
     return torch.stack(rows, dim=1)
 
 
-def covariance(precision_factor: Tensor) -> Tensor:
-    """(n, 3, 3) rad²: (L Lᵀ)⁻¹ = L⁻ᵀ L⁻¹, the inverse by forward substitution."""
-    L = precision_factor
-    i0, i1, i2 = 1 / L[:, 0, 0], 1 / L[:, 1, 1], 1 / L[:, 2, 2]
-    m10 = -L[:, 1, 0] * i0 * i1
-    m21 = -L[:, 2, 1] * i1 * i2
-    m20 = -(L[:, 2, 0] * i0 + L[:, 2, 1] * m10) * i2
-    c10, c20, c21 = m10 * i1 + m20 * m21, m20 * i2, m21 * i2
-    rows = [
-        torch.stack([i0**2 + m10**2 + m20**2, c10, c20], 1),
-        torch.stack([c10, i1**2 + m21**2, c21], 1),
-        torch.stack([c20, c21, i2**2], 1),
-    ]
-    return torch.stack(rows, dim=1)
+def covariance(numbers: Tensor) -> Tensor:
+    """(n, 3, 3) rad² of the same six numbers: (L Lᵀ)⁻¹, without writing L down.
+
+    L = U D with ones on U's diagonal: U⁻ᵀ D⁻² U⁻¹ with U⁻¹ = [[1, 0, 0], [-a, 1, 0], [ac - b, -c, 1]], affine
+    in (a, b, c, ac). Few operators: each costs a graph as much as a small layer does.
+    """
+    below = numbers[:, 3:]
+    terms = torch.cat([below, below[:, :1] * below[:, 2:]], 1)
+    share, ones = (torch.tensor(v, dtype=numbers.dtype, device=numbers.device) for v in (INVERSE_OF_U, EYE))
+    inverse = torch.addmm(ones, terms, share).reshape(-1, 3, 3)
+    variance = torch.exp(-2 * _log_diagonal(numbers))
+    return (inverse * variance[:, :, None]).transpose(1, 2) @ inverse
 
 
-def expected_error_deg(precision_factor: Tensor) -> Tensor:
-    """(n,) expected angle of the error in degrees, at most 180, of the factor of `lower_triangular`."""
-    return degrees_of_variance(covariance(precision_factor).diagonal(dim1=1, dim2=2).sum(1))
+def _log_diagonal(numbers: Tensor) -> Tensor:
+    """(n, 3) of the first three of the six numbers."""
+    start = -math.log(SPREAD_AT_START_RAD)
+    return LOG_PRECISION_LIMIT * torch.tanh((numbers[:, :3] + start) / LOG_PRECISION_LIMIT)
+
+
+def expected_error_deg(covariance_rad2: Tensor) -> Tensor:
+    """(n,) expected angle of the error in degrees, at most 180, from its covariance (n, 3, 3)."""
+    diagonal = torch.tensor((0, 4, 8), device=covariance_rad2.device)
+    return degrees_of_variance(covariance_rad2.flatten(1).index_select(1, diagonal).sum(1))
 
 
 def degrees_of_variance(trace_rad2: Tensor) -> Tensor:

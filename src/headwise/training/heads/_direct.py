@@ -31,7 +31,7 @@ class RotationOutput(NamedTuple):
 
     numbers: Tensor  # (n, k) as the network writes them
     rotation: Tensor  # (n, 3, 3) ray_from_head
-    precision_factor: Tensor  # (n, 3, 3) lower triangular L; L Lᵀ is the inverse covariance of the error, rad
+    factor: Tensor  # (n, 6) of the lower triangular L; L Lᵀ is the inverse covariance of the error, rad
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class DirectHead(nn.Module):
 
     def forward(self, feature_map: Tensor, _size_px: int) -> RotationOutput:
         numbers, factor = self.layers(feature_map.mean((2, 3)))
-        return RotationOutput(numbers, self.form.rotation(numbers), lower_triangular(factor))
+        return RotationOutput(numbers, self.form.rotation(numbers), factor)
 
     def losses(
         self, output: RotationOutput, batch: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
         likelihood = negative_log_likelihood(
-            output.rotation, output.precision_factor, batch["rotation"], self.weights.uniform
+            output.rotation, lower_triangular(output.factor), batch["rotation"], self.weights.uniform
         )
         share = ramp(progress, self.weights.ramp_from, self.weights.ramp_to)
         return {
@@ -69,8 +69,8 @@ class DirectHead(nn.Module):
         }
 
     def answer(self, output: RotationOutput) -> Answer:
-        factor = output.precision_factor
-        return Answer(output.rotation, expected_error_deg(factor), covariance=covariance(factor))
+        error = covariance(output.factor)
+        return Answer(output.rotation, expected_error_deg(error), covariance=error)
 
 
 def loss_of_rotations(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[RotationOutput, Tensor], Tensor]:

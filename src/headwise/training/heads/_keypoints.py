@@ -16,7 +16,7 @@ from headwise.training.losses import binary, points, points_laplace, rotation_li
 from headwise.training.losses.geodesic import angle_between
 from headwise.training.losses.weighted_sum import ramp
 from headwise.training.settings import checked
-from headwise.training.spread import covariance, expected_error_deg
+from headwise.training.spread import covariance, expected_error_deg, lower_triangular
 
 LOG_SCALE_AT_START = -2.0  # of points: an eighth of half a crop
 
@@ -35,7 +35,7 @@ class KeypointOutput(NamedTuple):
     """What a keypoint head says of n crops."""
 
     rotation: Tensor  # (n, 3, 3) ray_from_head
-    precision_factor: Tensor  # (n, 3, 3) lower triangular L; L Lᵀ is the inverse covariance of the error, rad
+    factor: Tensor  # (n, 6) of the lower triangular L; L Lᵀ is the inverse covariance of the error, rad
     points: Tensor  # (n, 68, 2) in the crop: -1..1 from edge to edge
     points_log_scale: Tensor  # (n, 68) log of the scale of `points`
     visibility: Tensor  # (n, 68) logits
@@ -57,7 +57,7 @@ class KeypointLosses:
         weight = self.weights
         share = ramp(progress, weight.ramp_from, weight.ramp_to)
         rotation_nll = rotation_likelihood.negative_log_likelihood(
-            output.rotation, output.precision_factor, batch["rotation"], weight.uniform
+            output.rotation, lower_triangular(output.factor), batch["rotation"], weight.uniform
         )
         points_nll = self.likelihood(output.points, output.points_log_scale, batch["points"])
         parts = {
@@ -92,12 +92,13 @@ def losses_named(distance: str, likelihood: str, loss: Mapping[str, float] | Non
 
 def answer(output: KeypointOutput, losses: KeypointLosses) -> Answer:
     """The rotation is the direct one; pose from the points is for who fits a head to them."""
+    error = covariance(output.factor)
     return Answer(
         output.rotation,
-        expected_error_deg(output.precision_factor),
+        expected_error_deg(error),
         output.points,
         torch.sigmoid(output.visibility),
         torch.sigmoid(output.face_hidden),
-        covariance(output.precision_factor),
+        error,
         losses.standard_deviation(output.points_log_scale),
     )

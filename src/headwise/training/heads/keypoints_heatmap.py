@@ -18,7 +18,6 @@ from headwise.training.attention import Attention
 from headwise.training.heads._keypoints import KeypointLosses, KeypointOutput, answer, losses_named
 from headwise.training.perceptron import Perceptron
 from headwise.training.rotation_forms import from_6d
-from headwise.training.spread import lower_triangular
 
 STRIDE = 32  # of the backbone's map
 BEYOND = 1  # cells added at the right and the bottom: points of a head may lie outside of its crop
@@ -54,9 +53,7 @@ class KeypointHeatmap(nn.Module):
         sixd, factor, visibility, hidden = self.layers(feature_map.mean((2, 3)))
         narrow = functional.pad(self.narrow(feature_map), (0, BEYOND, 0, BEYOND))
         points, log_scale = self._points(self.maps(self.finer(narrow)), size_px)
-        return KeypointOutput(
-            from_6d(sixd), lower_triangular(factor), points, log_scale, visibility, hidden.squeeze(1)
-        )
+        return KeypointOutput(from_6d(sixd), factor, points, log_scale, visibility, hidden.squeeze(1))
 
     def _points(self, maps: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
         """Mean (n, 68, 2) and log of the width (n, 68) of each heatmap, -1..1 over the crop.

@@ -17,7 +17,6 @@ from headwise.training.heads._keypoints import (
 )
 from headwise.training.perceptron import Perceptron
 from headwise.training.rotation_forms import from_6d
-from headwise.training.spread import lower_triangular
 
 
 class KeypointRegression(nn.Module):
@@ -36,7 +35,7 @@ class KeypointRegression(nn.Module):
         sixd, factor, points, log_scale, visibility, hidden = self.layers(features)
         return KeypointOutput(
             from_6d(sixd),
-            lower_triangular(factor),
+            factor,
             points.reshape(-1, POINTS, 2),
             log_scale + LOG_SCALE_AT_START,
             visibility,

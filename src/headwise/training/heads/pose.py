@@ -18,7 +18,6 @@ from headwise.training.heads._keypoints import (
 from headwise.training.losses import points, points_laplace
 from headwise.training.rotation_forms import from_6d
 from headwise.training.settings import checked
-from headwise.training.spread import lower_triangular
 
 
 class PoseWeights(KeypointWeights):
@@ -46,7 +45,7 @@ class PoseHead(nn.Module):
         sixd, factor, points_xy, depth, log_scale, visibility, hidden = parts
         return KeypointOutput(
             from_6d(sixd),
-            lower_triangular(factor),
+            factor,
             points_xy.reshape(-1, POINTS, 2),
             log_scale + LOG_SCALE_AT_START,
             visibility,

@@ -107,6 +107,7 @@ class DeployedPose(nn.Module):
         self.network = network
         correction = network.art_head_from_head.double().T @ torch.from_numpy(ART_HEAD_FROM_HEAD.copy())
         self.register_buffer("correction", correction.float())
+        self._corrects = not np.allclose(correction, np.eye(3), atol=1e-9)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         return tuple(value for value in self.outputs(crops).values() if value is not None)
@@ -116,7 +117,7 @@ class DeployedPose(nn.Module):
         answer: Answer = self.network.head.answer(self.network(crops))
         half_side = crops.shape[1] / 2
         return {
-            "rotation": answer.rotation @ self.correction,
+            "rotation": answer.rotation @ self.correction if self._corrects else answer.rotation,
             "spread_deg": answer.spread_deg,
             "keypoints": None if answer.points is None else (answer.points + 1) * half_side,
             "visibility": answer.visibility,
@@ -127,8 +128,8 @@ class DeployedPose(nn.Module):
 
     def _covariance(self, answer: Answer) -> Tensor | None:
         """rad², in the head frame of today."""
-        if answer.covariance is None:
-            return None
+        if answer.covariance is None or not self._corrects:
+            return answer.covariance
         return self.correction.T @ answer.covariance @ self.correction
 
 
