@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from headwise.deployment.sensitivity import Sweep
     from headwise.model_card import ModelCard
     from headwise.training.settings import Card
     from headwise.training.trained import Trained
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 GOLDEN = 64  # held-out inputs on which the file must agree with the trained network
 JUDGED = 256  # held-out inputs on which a smaller file must agree with the float32 one
 CALIBRATION = 256  # training inputs that set the ranges of int8 activations
+SWEPT = 96  # held-out inputs on which each layer's share of what int8 costs is measured
 
 
 class Format(StrEnum):
@@ -91,8 +93,12 @@ def command(
             plain,
             inputs(trained.task, data, GOLDEN, size_px, held_out=True),
         )
-        shrink(to, plain, made, lambda: inputs(trained.task, data, CALIBRATION, size_px, held_out=False))
         judged = inputs(trained.task, data, JUDGED, size_px, held_out=True)
+        if to is Format.INT8:
+            calibration = inputs(trained.task, data, CALIBRATION, size_px, held_out=False)
+            round_to_int8(plain, made, kind, calibration, judged[:SWEPT])
+        else:
+            store(to, plain, made)
         if to is not Format.ONNX:
             differences = differences_of(plain, made, judged, threshold)
             typer.echo(", ".join(f"{name} {value:.3g}" for name, value in differences.items()))
@@ -134,17 +140,28 @@ def read_scores(path: Path | None) -> dict[str, Any]:
     return values
 
 
-def shrink(to: Format, plain: Path, made: Path, calibration: Callable[[], NDArray[np.uint8]]) -> None:
-    """`made` in the wanted format; `calibration` fetches inputs when int8 needs them."""
-    if to is Format.ONNX:
-        made.write_bytes(plain.read_bytes())
-        return
+def store(to: Format, plain: Path, made: Path) -> None:
+    """`made` in float32 or with halved weights."""
     from headwise.deployment.halve import store_halved
-    from headwise.deployment.quantize import first_convolution, quantize
 
-    if to is Format.INT8:
-        quantize(plain, made, calibration(), keep_float=(first_convolution(plain),))
-    store_halved(made if to is Format.INT8 else plain, made)
+    if to is Format.HALF:
+        store_halved(plain, made)
+    else:
+        made.write_bytes(plain.read_bytes())
+
+
+def round_to_int8(
+    plain: Path, made: Path, kind: str, calibration: NDArray[np.uint8], judged: NDArray[np.uint8]
+) -> Sweep:
+    """`made` in int8, what stays float stored in half; returns what each layer costs on the judged inputs."""
+    from headwise.deployment import sensitivity
+    from headwise.deployment.halve import store_halved
+
+    pose, detector = sensitivity.rotation_difference_deg, sensitivity.score_difference
+    measure = detector if kind == "detector" else pose
+    found = sensitivity.quantize_with_care(plain, made, calibration, judged, measure)
+    store_halved(made, made)
+    return found
 
 
 def differences_of(

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwise import plugins
-from headwise.errors import InputError
+from headwise.errors import InputError, ModelError
+from headwise.model_card import ModelCard
 from headwise.training.checkpoint import load_checkpoint
 from headwise.training.journal import TABLE
 from headwise.training.loop import BEST, CHECKPOINT, Deployable, Task
@@ -41,6 +42,16 @@ def read_run(folder: Path, *, best: bool = False) -> Trained:
     samples = state["position"]["samples"]
     scores = scores_in(folder / TABLE, samples if best else None)
     return Trained(settings, task, task.deployable(network.eval()), samples, scores)
+
+
+def task_of(card: ModelCard) -> Task:
+    """The task that a model file was trained for; ModelError if its card does not say."""
+    run = card.settings.get("run")
+    if not isinstance(run, dict):
+        raise ModelError(f"the card of {card.name!r} does not say how it was trained (settings.run)")
+    settings = checked(RunSettings, run)
+    task: Task = plugins.find("training.tasks", settings.task["name"])(settings.task_options)
+    return task
 
 
 def scores_in(path: Path, samples: int | None = None) -> dict[str, float]:
