@@ -84,7 +84,10 @@ class Box:
 
     def iou(self, other: "Box") -> float:
         """Area of the overlap over area of the union, in [0, 1]."""
-        return float(iou_matrix([tuple(self)], [tuple(other)])[0, 0])
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.bottom, other.bottom) - max(self.top, other.top)
+        overlap = max(across, 0.0) * max(down, 0.0)
+        return overlap / (self.area + other.area - overlap)
 
 
 def iou_matrix(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:

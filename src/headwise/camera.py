@@ -127,7 +127,8 @@ class Camera:
         x, y, z = np.moveaxis(self.ray(point_px), -1, 0)
         near = 1 / (1 + z)  # rays point forward, so 1 + z > 1
         rows = [[1 - x * x * near, -x * y * near, x], [-x * y * near, 1 - y * y * near, y], [-x, -y, z]]
-        return Rotation(np.stack([np.stack(row, axis=-1) for row in rows], axis=-2))
+        matrix = np.moveaxis(np.array(rows), (0, 1), (-2, -1))
+        return Rotation.trusted(np.ascontiguousarray(matrix))
 
 
 def _from_json(path: Path) -> tuple[float, ...]:

@@ -46,10 +46,13 @@ class Estimate:
 
 
 class Estimator:
-    """The pose network with its crop rule. ``model``: a bundled name or an ONNX file. Raises ModelError."""
+    """The pose network with its crop rule.
 
-    def __init__(self, model: str | Path = "pose", *, threads: int = 1) -> None:
-        self._model: Model = open_model(model, "pose", threads=threads)
+    ``model``: a bundled name or an ONNX file. ``runtime``: the plug-in that runs it. Raises ModelError.
+    """
+
+    def __init__(self, model: str | Path = "pose", *, threads: int = 1, runtime: str = "onnxruntime") -> None:
+        self._model: Model = open_model(model, "pose", threads=threads, runtime=runtime)
         self._rule = self._model.card.crop or CropRule()  # a pose model's card has one, or it would not load
         self.name = self._model.card.name
 

@@ -132,6 +132,7 @@ def open(
     model: str | Path = "pose",
     detector: str | Path = "headwise",
     threads: int = 1,
+    runtime: str = "onnxruntime",
     fov_deg: float = DEFAULT_FOV_DEG,
     smooth: bool = True,
     tracker: str = "motion",
@@ -141,13 +142,17 @@ def open(
 
     ``model``: a bundled pose model or an ONNX file. ``detector``: a detector plug-in, or an ONNX file for the
     plug-in "headwise"; ``detector_options`` are its options (threshold, iou, size_px). ``threads``: cores for
-    one network; 0 means all. ``fov_deg``, ``smooth``: see ``Pipeline``. Raises ModelError and SettingsError.
+    one network; 0 means all. ``runtime``: the plug-in that runs both networks. ``fov_deg``, ``smooth``: see
+    ``Pipeline``. Raises ModelError and SettingsError.
     """
     if Path(detector).suffix == ".onnx":
         detector, detector_options = "headwise", {"model": detector, **detector_options}
     return Pipeline(
-        cast(Detector, plugins.load("detectors", str(detector), threads=threads, **detector_options)),
-        Estimator(model, threads=threads),
+        cast(
+            Detector,
+            plugins.load("detectors", str(detector), threads=threads, runtime=runtime, **detector_options),
+        ),
+        Estimator(model, threads=threads, runtime=runtime),
         lambda: cast(Tracker, plugins.load("trackers", tracker)),
         fov_deg=fov_deg,
         smooth=smooth,

@@ -15,19 +15,24 @@ from typing import Any
 from headwise.errors import MissingExtra, SettingsError
 
 EXTRA_OF_MODULE = {
+    "cuda": "tensorrt",
     "jinja2": "report",
     "lightning_fabric": "train",
     "matplotlib": "report",
     "moderngl": "synth",
     "onnx": "deploy",
     "onnxscript": "train",
+    "openvino": "openvino",
     "PIL": "synth",
     "pyarrow": "table",
     "scipy": "data",
     "tensorboardX": "train",
+    "tensorrt": "tensorrt",
     "timm": "timm",
     "torch": "train",
+    "torch_pruning": "prune",
     "trimesh": "fit",
+    "tvm": "tvm",
 }
 """Optional packages by the name they are imported under, and the extra that installs each."""
 

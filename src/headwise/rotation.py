@@ -55,6 +55,17 @@ class Rotation:
         object.__setattr__(self, "matrix", matrix)
 
     @classmethod
+    def trusted(cls, matrix: Floats) -> "Rotation":
+        """From float64 matrices (*batch, 3, 3) that are proper rotations by how they were made: no check.
+
+        The array becomes read-only. For arithmetic of our own, where a check costs more than the step itself.
+        """
+        rotation = object.__new__(cls)
+        matrix.setflags(write=False)
+        object.__setattr__(rotation, "matrix", matrix)
+        return rotation
+
+    @classmethod
     def identity(cls) -> "Rotation":
         return cls(np.eye(3))
 
@@ -82,7 +93,7 @@ class Rotation:
             [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
             [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
         ]
-        return cls(_matrix_of(rows))
+        return cls.trusted(_matrix_of(rows))
 
     @classmethod
     def from_rotvec(cls, radians: ArrayLike) -> "Rotation":
@@ -105,7 +116,7 @@ class Rotation:
         first = _unit(vectors[..., :3], "the first vector of the 6D form")
         second = vectors[..., 3:] - first * (first * vectors[..., 3:]).sum(axis=-1, keepdims=True)
         second = _unit(second, "the second vector of the 6D form (across the first)")
-        return cls(np.stack([first, second, np.cross(first, second)], axis=-1))
+        return cls.trusted(np.stack([first, second, np.cross(first, second)], axis=-1))
 
     @classmethod
     def project(cls, matrix: ArrayLike) -> "Rotation":
@@ -116,7 +127,7 @@ class Rotation:
         u, _, vt = np.linalg.svd(matrix)
         u = u.copy()
         u[..., 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
-        return cls(u @ vt)
+        return cls.trusted(u @ vt)
 
     def euler(self, order: EulerOrder = EulerOrder.AZIMUTH) -> Euler:
         """Angles in degrees; at the order's singularity roll is 0. Ranges: `EulerOrder`."""
@@ -189,17 +200,17 @@ class Rotation:
     def __matmul__(self, other: "Rotation | Floats") -> "Rotation | Floats":
         """c_from_a = c_from_b @ b_from_a, or point_b = b_from_a @ point_a with points (..., 3)."""
         if isinstance(other, Rotation):
-            return Rotation(self.matrix @ other.matrix)
+            return Rotation.trusted(self.matrix @ other.matrix)
         points: Floats = np.einsum("...ij,...j->...i", self.matrix, other)
         return points
 
     def inverse(self) -> "Rotation":
         """source_from_target."""
-        return Rotation(np.swapaxes(self.matrix, -1, -2))
+        return Rotation.trusted(np.swapaxes(self.matrix, -1, -2).copy())
 
     def mirrored(self) -> "Rotation":
         """The pose in the picture mirrored left to right: F R F, which negates yaw and roll."""
-        return Rotation(_MIRROR @ self.matrix @ _MIRROR)
+        return Rotation.trusted(_MIRROR @ self.matrix @ _MIRROR)
 
     def angle_to_deg(self, other: "Rotation") -> Floats:
         """Geodesic distance in degrees, in [0, 180]; exact near both ends (atan2 form). Batches broadcast."""
@@ -228,7 +239,7 @@ class Rotation:
     def __getitem__(self, index: Any) -> "Rotation":
         """Index the batch as numpy would; the 3x3 axes cannot be indexed."""
         rows = np.arange(int(np.prod(self.batch_shape))).reshape(self.batch_shape)[index]
-        return Rotation(self.matrix.reshape(-1, 3, 3)[rows])
+        return Rotation.trusted(self.matrix.reshape(-1, 3, 3)[rows].copy())
 
     def __iter__(self) -> Iterator["Rotation"]:
         return (self[i] for i in range(len(self)))
@@ -247,7 +258,7 @@ def _about_axis(axis: int, angle_deg: ArrayLike) -> Floats:
 
 
 def _matrix_of(rows: list[list[Floats]]) -> Floats:
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return np.ascontiguousarray(np.moveaxis(np.array(rows), (0, 1), (-2, -1)))
 
 
 def _unit(vectors: Floats, what: str) -> Floats:

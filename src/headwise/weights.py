@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from headwise import plugins
 from headwise.errors import ModelError
+from headwise.model_card import read_card
 from headwise.runtimes import Model
 
 FOLDER = Path(__file__).parent / "models"
@@ -78,6 +79,11 @@ def open_model(model: str | Path, kind: str, *, threads: int = 1, runtime: str =
         if not fits(given, needed):
             raise ModelError(f"{path}: a {kind} model has the {side} {needed}, this one has {dict(given)}")
     return loaded
+
+
+def kind_of(model: str | Path) -> str:
+    """ "pose" or "detector": of a name or a path. Raises ModelError."""
+    return read_card(find(model)).kind
 
 
 def fits(given: Mapping[str, str], needed: Mapping[str, str]) -> bool:

@@ -63,7 +63,7 @@ def test_a_copy_rounds_with_its_own_weights() -> None:
         assert twin(pictures).abs().max() == 0
 
 
-def test_kernels_have_255_steps_a_channel_and_inputs_256_with_a_zero() -> None:
+def test_kernels_have_127_steps_a_channel_and_inputs_256_with_a_zero() -> None:
     weight = torch.randn(5, 7, 3, 3)
     step = weight.flatten(1).abs().amax(1) / WEIGHT_STEPS
     counts = rounded_kernel(weight) / step[:, None, None, None]

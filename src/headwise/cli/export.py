@@ -35,6 +35,7 @@ class Format(StrEnum):
     ONNX = "onnx"
     HALF = "half"
     INT8 = "int8"
+    INT8_SYMMETRIC = "int8-symmetric"
 
 
 class Weights(StrEnum):
@@ -48,7 +49,9 @@ def command(
     run: Annotated[Path, typer.Argument(help="Folder of a run of `headwise train`.")],
     data: Annotated[Path, typer.Option(help="The run's shards: inputs for the checks and for calibration.")],
     out: Annotated[Path, typer.Option(help="The model file to write.")],
-    to: Annotated[Format, typer.Option(help="float32, float16 weights, or int8 convolutions.")] = Format.ONNX,
+    to: Annotated[
+        Format, typer.Option(help="float32, float16 weights, int8 convolutions, or those for TensorRT.")
+    ] = Format.ONNX,
     checkpoint: Annotated[
         Weights, typer.Option(help="The run's last weights, or those of its best validation.")
     ] = Weights.LAST,
@@ -94,9 +97,10 @@ def command(
             inputs(trained.task, data, GOLDEN, size_px, held_out=True),
         )
         judged = inputs(trained.task, data, JUDGED, size_px, held_out=True)
-        if to is Format.INT8:
+        if to in (Format.INT8, Format.INT8_SYMMETRIC):
             calibration = inputs(trained.task, data, CALIBRATION, size_px, held_out=False)
-            round_to_int8(plain, made, kind, calibration, judged[:SWEPT])
+            symmetric = to is Format.INT8_SYMMETRIC
+            round_to_int8(plain, made, kind, calibration, judged[:SWEPT], symmetric=symmetric)
         else:
             store(to, plain, made)
         if to is not Format.ONNX:
@@ -151,16 +155,27 @@ def store(to: Format, plain: Path, made: Path) -> None:
 
 
 def round_to_int8(
-    plain: Path, made: Path, kind: str, calibration: NDArray[np.uint8], judged: NDArray[np.uint8]
+    plain: Path,
+    made: Path,
+    kind: str,
+    calibration: NDArray[np.uint8],
+    judged: NDArray[np.uint8],
+    *,
+    symmetric: bool,
 ) -> Sweep:
-    """`made` in int8, what stays float stored in half; returns what each layer costs on the judged inputs."""
+    """`made` in int8; returns what each layer costs on the judged inputs.
+
+    What stays float is stored in half, but not in a symmetric file: TensorRT must find the weights themselves
+    in front of their rounding.
+    """
     from headwise.deployment import sensitivity
     from headwise.deployment.halve import store_halved
 
     pose, detector = sensitivity.rotation_difference_deg, sensitivity.score_difference
     measure = detector if kind == "detector" else pose
-    found = sensitivity.quantize_with_care(plain, made, calibration, judged, measure)
-    store_halved(made, made)
+    found = sensitivity.quantize_with_care(plain, made, calibration, judged, measure, symmetric=symmetric)
+    if not symmetric:
+        store_halved(made, made)
     return found
 
 

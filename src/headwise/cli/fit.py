@@ -17,6 +17,7 @@ from headwise.cli._options import (
     Model,
     Order,
     Out,
+    Runtime,
     Smooth,
     Threads,
     Threshold,
@@ -46,6 +47,7 @@ def command(
     detector: Detector = "headwise",
     threshold: Threshold = None,
     threads: Threads = 1,
+    runtime: Runtime = "onnxruntime",
     smooth: Smooth = True,
 ) -> None:
     """A 3D head fitted to every face: pose, place in metres with its spread, mesh with texture."""
@@ -59,7 +61,13 @@ def command(
     camera = camera_of(fov, intrinsics)
     shape = load_shape_model()
     pipeline = open_pipeline(
-        fov=fov, threshold=threshold, model=model, detector=detector, threads=threads, smooth=False
+        fov=fov,
+        threshold=threshold,
+        model=model,
+        detector=detector,
+        threads=threads,
+        runtime=runtime,
+        smooth=False,
     )
     assumed = fov is None and intrinsics is None
     fitting = FittingPipeline(pipeline, shape, camera_assumed=assumed, smooth=smooth)

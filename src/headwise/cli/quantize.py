@@ -17,6 +17,7 @@ def command(
     model: Annotated[Path, typer.Argument(help="float32 model file of `headwise export`.")],
     data: Annotated[Path, typer.Option(help="The shards it was trained on: calibration and checks.")],
     out: Annotated[Path, typer.Option(help="The int8 model file to write.")],
+    symmetric: Annotated[bool, typer.Option(help="Without zero points: what TensorRT takes.")] = False,
     force: Annotated[bool, typer.Option(help="Write a file that differs more than allowed.")] = False,
 ) -> None:
     """int8 weights and activations; layers that lose much stay in float. Says what was lost and gained."""
@@ -40,7 +41,7 @@ def command(
     calibration = inputs(task, data, CALIBRATION, size_px, held_out=False)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.onnx"
-        found = round_to_int8(model, made, card.kind, calibration, judged[:SWEPT])
+        found = round_to_int8(model, made, card.kind, calibration, judged[:SWEPT], symmetric=symmetric)
         unit = "thousandths of score" if card.kind == "detector" else "deg"
         typer.echo(f"all layers in int8: {found.all_rounded:.3f} {unit} from float32; one kept in float:\n")
         typer.echo(markdown_table(("layer", unit, "saves", "kept"), as_rows(found)))
@@ -49,9 +50,10 @@ def command(
         typer.echo("\n" + ", ".join(f"{name} {value:.3g}" for name, value in differences.items()))
         if not force:
             require(differences)
+        form = Format.INT8_SYMMETRIC if symmetric else Format.INT8
         new_card = replace(
             card,
-            settings=card.settings | {"format": Format.INT8.value},
+            settings=card.settings | {"format": form.value},
             scores=card.scores | {"against_float32": differences},
         )
         write_card(made, new_card)

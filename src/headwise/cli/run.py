@@ -17,6 +17,7 @@ from headwise.cli._options import (
     Model,
     Order,
     Out,
+    Runtime,
     Smooth,
     Threads,
     Threshold,
@@ -42,6 +43,7 @@ def command(
     detector: Detector = "headwise",
     threshold: Threshold = None,
     threads: Threads = 1,
+    runtime: Runtime = "onnxruntime",
     smooth: Smooth = True,
 ) -> None:
     """The pose of every head in pictures, videos and cameras."""
@@ -50,7 +52,13 @@ def command(
 
     camera = camera_of(fov, intrinsics)
     pipeline = open_pipeline(
-        fov=fov, threshold=threshold, model=model, detector=detector, threads=threads, smooth=smooth
+        fov=fov,
+        threshold=threshold,
+        model=model,
+        detector=detector,
+        threads=threads,
+        runtime=runtime,
+        smooth=smooth,
     )
     sources = open_inputs(inputs, max_fps)
     overlays: list[SourceSink] = []

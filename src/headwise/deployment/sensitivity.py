@@ -75,12 +75,14 @@ def quantize_with_care(
     calibration: NDArray[np.uint8],
     judged: NDArray[np.uint8],
     difference: Difference,
+    *,
+    symmetric: bool = False,
 ) -> Sweep:
     """`quantize`, then once more with the layers kept in float that cost most on the judged inputs."""
-    quantize(plain, target, calibration)
+    quantize(plain, target, calibration, symmetric=symmetric)
     found = sweep(plain, target, judged, difference)
     if found.kept:
-        quantize(plain, target, calibration, keep_float=found.kept)
+        quantize(plain, target, calibration, keep_float=found.kept, symmetric=symmetric)
     return found
 
 

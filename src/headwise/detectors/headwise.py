@@ -87,12 +87,14 @@ def create(
     iou: float = 0.4,
     size_px: int = 640,
     threads: int = 1,
+    runtime: str = "onnxruntime",
 ) -> HeadwiseDetector:
     """``model``: a bundled name or an ONNX file. ``threshold``: smallest score, 0..1; None takes the card's.
 
-    ``iou``: two boxes that overlap more are one head. ``size_px``: see the module.
+    ``iou``: two boxes that overlap more are one head. ``size_px``: see the module. ``runtime``: the plug-in
+    that runs the network.
     """
-    network = open_model(model, "detector", threads=threads)
+    network = open_model(model, "detector", threads=threads, runtime=runtime)
     if threshold is None:
         threshold = float(network.card.settings.get("threshold", 0.5))
     for name, value in (("threshold", threshold), ("iou", iou)):

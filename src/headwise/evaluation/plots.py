@@ -60,7 +60,7 @@ LARGEST_LABELLED_MAP = 180
 @mpl.rc_context(STYLE)
 def error_over_angle(models: Models, column: int) -> str | None:
     """Median and quartiles over labelled yaw (0), pitch (1) or roll (2); None where it is not labelled."""
-    figure, axes = _figure(SIZE_IN)
+    figure, axes = new_figure(SIZE_IN)
     drawn = False
     for number, (name, poses) in enumerate(models.items()):
         angle, error = _known(poses.errors.truth_deg[:, column], poses.errors.best_known_deg)
@@ -77,7 +77,7 @@ def error_over_angle(models: Models, column: int) -> str | None:
     axes.set(xlabel=f"labelled {ANGLES[column]}, degrees", ylabel="error, degrees")
     axes.set_ylim(0, _top_deg(models))
     _legend(axes, models, loc="upper center")
-    return _svg(figure)
+    return svg_text(figure)
 
 
 @mpl.rc_context(STYLE)
@@ -92,14 +92,14 @@ def error_map(poses: ScoredPoses, highest_deg: float) -> str | None:
     medians = np.full((len(y_edges) - 1, len(x_edges) - 1), np.nan)
     for row, column in set(zip(y.tolist(), x.tolist(), strict=True)):
         medians[row, column] = np.median(error[(y == row) & (x == column)])
-    figure, axes = _figure(SIZE_IN)
+    figure, axes = new_figure(SIZE_IN)
     axes.grid(False)
     shown = axes.pcolormesh(x_edges, y_edges, medians, cmap="YlOrBr", vmin=0, vmax=highest_deg)
     if np.isfinite(medians).sum() <= LARGEST_LABELLED_MAP:
         _write_cells(axes, x_edges, y_edges, medians, highest_deg)
     axes.set(xlabel="labelled yaw, degrees", ylabel="labelled pitch, degrees")
     figure.colorbar(shown, ax=axes, label="median error, degrees", pad=0.02)
-    return _svg(figure)
+    return svg_text(figure)
 
 
 def map_scale_deg(models: Models) -> float:
@@ -116,7 +116,7 @@ def calibration(models: Models, reports: Mapping[str, Json]) -> str | None:
 
     The bars are the standard errors of the means.
     """
-    figure, axes = _figure(SQUARE_IN)
+    figure, axes = new_figure(SQUARE_IN)
     top = 0.0
     for number, name in enumerate(models):
         stated = reports[name]["calibration"]
@@ -135,13 +135,13 @@ def calibration(models: Models, reports: Mapping[str, Json]) -> str | None:
     axes.set(xlim=(0, top), ylim=(0, top), aspect="equal")
     axes.set(xlabel="stated spread, degrees", ylabel="measured error, degrees")
     _legend(axes, models, loc="upper left")
-    return _svg(figure)
+    return svg_text(figure)
 
 
 @mpl.rc_context(STYLE)
 def cumulative(models: Models) -> str:
     """Share of the found items whose error is at most so large."""
-    figure, axes = _figure(SIZE_IN)
+    figure, axes = new_figure(SIZE_IN)
     right = 1.0
     for number, (name, poses) in enumerate(models.items()):
         error = poses.errors.best_known_deg
@@ -152,28 +152,30 @@ def cumulative(models: Models) -> str:
         axes.plot(quantiles, 100 * SHARES, label=name, **_line(number))
     axes.set(xlim=(0, right), ylim=(0, 100), xlabel="error, degrees", ylabel="items within, per cent")
     _legend(axes, models, loc="lower right")
-    return _svg(figure)
+    return svg_text(figure)
 
 
 @mpl.rc_context(STYLE)
 def recall_curve(reports: Mapping[str, Json]) -> str:
     """Recall over extra boxes per picture, of a detector at all thresholds."""
-    figure, axes = _figure(SIZE_IN)
+    figure, axes = new_figure(SIZE_IN)
     for number, (name, report) in enumerate(reports.items()):
         curve = [[one["false_per_image"], one["recall"]] for one in report["by_threshold"]]
         extra, recall = np.array(curve, float).T
         axes.plot(extra, 100 * recall, label=name, marker=MARKERS[number], markersize=3, **_line(number))
     axes.set(xlabel="extra boxes per picture", ylabel="faces found, per cent")
     _legend(axes, reports, loc="lower right")
-    return _svg(figure)
+    return svg_text(figure)
 
 
-def _figure(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
+def new_figure(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
+    """An empty figure of that size."""
     figure = Figure(figsize=size_in, layout="constrained")
     return figure, figure.add_subplot()
 
 
-def _svg(figure: Figure) -> str:
+def svg_text(figure: Figure) -> str:
+    """From its tag on, the same each time."""
     text = StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, dpi=150)
     svg = text.getvalue()

@@ -40,15 +40,18 @@ def run(
     model: str | Path = "pose",
     detector: str | Path = BUNDLED_DETECTOR,
     threads: int = 1,
+    runtime: str = "onnxruntime",
     progress: Progress = silent,
 ) -> Outcome:
     """Score a pose model (a name or an ONNX file) and a detector (a plug-in or an ONNX file) on a folder.
+
+    runtime: of the pose model.
 
     The report gains `model` (None where none was run) with the crop rule, and `detector`. Raises ModelError,
     InputError and SettingsError.
     """
     found = open_detector(detector, threads) if protocol.needs_detector else None
-    estimator = Estimator(model, threads=threads) if protocol.needs_poses else None
+    estimator = Estimator(model, threads=threads, runtime=runtime) if protocol.needs_poses else None
     tools = Tools(
         read=read_picture,
         predict=predict_with(estimator, settle=found is not None) if estimator is not None else None,

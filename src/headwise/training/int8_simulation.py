@@ -2,9 +2,9 @@
 
 From some point of the schedule on every convolution takes the batch norm behind it into its kernel, as the
 exporter does, and rounds that kernel (per output channel, symmetric) and its input (one range, running) to
-the 256 steps of int8; linear layers likewise. Gradients pass the rounding straight through, inside the range
-(Jacob et al. 2018, arXiv:1712.05877). The statistics of the norms stay as they are from then on. Weights keep
-their names, so checkpoints and export know nothing of it.
+the steps of the int8 file; linear layers likewise. Gradients pass the rounding straight through, inside the
+range (Jacob et al. 2018, arXiv:1712.05877). The statistics of the norms stay as they are from then on.
+Weights keep their names, so checkpoints and export know nothing of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from headwise.training.norms import norms_behind
 
-WEIGHT_STEPS, INPUT_STEPS = 127, 255
+WEIGHT_STEPS, INPUT_STEPS = 63, 255
+"""Weights have 7 bits, inputs 8: two products of them then fit the 16 bits that processors without VNNI have
+for their sum; with 8 bits each these cut sums off, which costs more than the eighth bit brings."""
 RANGE_MEMORY = 0.99  # weight of the past in the running range of inputs
 SMALLEST_STEP = 1e-8
 

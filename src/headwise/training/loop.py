@@ -327,6 +327,18 @@ class Run:
             self.data.load_state_dict(state["data"])
         return True
 
+    def begin_with(self, weights: dict[str, Tensor]) -> None:
+        """These weights of the network, and nothing trained yet: checkpoint and settings are written."""
+        self.network.module.load_state_dict(weights)
+        self.average.network.load_state_dict(weights)
+        self._write_settings()
+        self.save()
+
+    def _write_settings(self) -> None:
+        if self.journal is not None:
+            parameters = sum(parameter.numel() for parameter in self.network.parameters())
+            self.journal.settings(self.settings.model_dump(mode="json"), parameters)
+
     def save(self, name: str = CHECKPOINT) -> None:
         """Everything needed to continue exactly, written atomically."""
         if not self.leads:
@@ -348,9 +360,7 @@ class Run:
         """Rounds until the schedule ends; `tell` hears of every tenth step."""
         self._began_s = time.monotonic() - self.position.seconds
         self._agree()
-        if self.journal is not None:
-            parameters = sum(parameter.numel() for parameter in self.network.parameters())
-            self.journal.settings(self.settings.model_dump(mode="json"), parameters)
+        self._write_settings()
         due = Due(self.position.seconds)
         settings = self.settings.log
         means: dict[str, float] = {}
@@ -555,15 +565,18 @@ class Run:
         self.journal.pictures("batch", list(pictures[:BATCH_TILES].cpu().numpy()), self.position.samples)
 
     def _held_out_batches(self, size_px: int) -> Iterable[Batch]:
-        """The first held-out samples, augmented the same way each time, on the network's device."""
-        self.held_out.refresh()
-        count = min(self.settings.log.validation_samples, len(self.held_out))
-        batch = self.settings.schedule.batch
-        requests = [
-            [(k, k, size_px) for k in range(i, min(i + batch, count))] for i in range(0, count, batch)
-        ]
-        for given in loader(self.held_out, VALIDATION_SEED, requests, 0):
+        """See `held_out_batches`; on the network's device."""
+        for given in held_out_batches(self.held_out, self.settings, size_px):
             yield {name: self.fabric.to_device(value) for name, value in given.items()}
+
+
+def held_out_batches(data: TrainingData, settings: RunSettings, size_px: int) -> Iterable[Batch]:
+    """The first held-out samples, augmented the same way each time."""
+    data.refresh()
+    count = min(settings.log.validation_samples, len(data))
+    batch = settings.schedule.batch
+    requests = [[(k, k, size_px) for k in range(i, min(i + batch, count))] for i in range(0, count, batch)]
+    yield from loader(data, VALIDATION_SEED, requests, 0)
 
 
 class Due:

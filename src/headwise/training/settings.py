@@ -1,7 +1,11 @@
-"""Settings of a training run: one TOML file, every key checked, `--set optim.lr=3e-4` on top."""
+"""Settings of a training run: one TOML file, every key checked, `--set optim.lr=3e-4` on top.
+
+The settings.json that a run leaves in its folder is read as well.
+"""
 
 from __future__ import annotations
 
+import json
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
@@ -170,9 +174,10 @@ def keys_beside(kind: type[BaseModel], path: list[str]) -> list[str]:
 
 
 def read_settings(path: Path, changes: tuple[str, ...] = ()) -> RunSettings:
-    """The TOML file with `key.key=value` changes; values are TOML, or text when they are not."""
+    """The file with `key.key=value` changes; values are TOML, or text when they are not."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = settings_of_run(path, text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as wrong:
         raise InputError(f"cannot read the settings {path}: {wrong.strerror}") from wrong
     except tomllib.TOMLDecodeError as wrong:
@@ -180,6 +185,18 @@ def read_settings(path: Path, changes: tuple[str, ...] = ()) -> RunSettings:
     for change in changes:
         apply_change(values, change)
     return checked(RunSettings, values)
+
+
+def settings_of_run(path: Path, text: str) -> dict[str, Any]:
+    """What a run wrote into its settings.json."""
+    try:
+        values: Any = json.loads(text)
+    except ValueError as wrong:
+        raise SettingsError(f"{path} is no JSON: {wrong}") from wrong
+    if not isinstance(values, dict) or not isinstance(values.get("settings"), dict):
+        raise SettingsError(f"{path} holds no table `settings`; give a TOML file or a run's settings.json")
+    settings: dict[str, Any] = values["settings"]
+    return settings
 
 
 def apply_change(values: dict[str, Any], change: str) -> None:

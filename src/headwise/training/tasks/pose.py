@@ -19,6 +19,7 @@ from headwise.rotation import Rotation
 from headwise.training.answer import Answer, Head
 from headwise.training.head_samples import AugmentSettings, HeadSamples
 from headwise.training.known import roll_completed
+from headwise.training.layer_sizes import narrow
 from headwise.training.loop import Batch, Deployable, Validation
 from headwise.training.mixing import DataSettings, open_heads
 from headwise.training.pixels import Picture
@@ -47,7 +48,10 @@ class CropSettings(Settings):
 
 
 class PoseSettings(Settings):
-    """The table [task] of a pose run. backbone, head: the plug-ins' own options. loss: the head's weights."""
+    """The table [task] of a pose run. backbone, head: the plug-ins' own options. loss: the head's weights.
+
+    narrowed: inputs and outputs of layers of which `headwise prune` removed some, by name.
+    """
 
     network: NetworkSettings = NetworkSettings()
     backbone: dict[str, Any] = {}
@@ -56,6 +60,7 @@ class PoseSettings(Settings):
     crop: CropSettings = CropSettings()
     augment: AugmentSettings = AugmentSettings()
     data: DataSettings = DataSettings()
+    narrowed: dict[str, tuple[int, int]] = {}
 
     @property
     def backbone_options(self) -> dict[str, Any]:
@@ -87,6 +92,7 @@ class PoseNetwork(nn.Module):
             "training.heads", settings.network.head, channels=self.backbone.channels, **settings.head_options
         )
         self.register_buffer("art_head_from_head", torch.from_numpy(ART_HEAD_FROM_HEAD.copy()))
+        narrow(self, settings.narrowed)
 
     def forward(self, crops: Tensor) -> Any:
         x = crops.permute(0, 3, 1, 2).float() * (1 / 64) - 2.0  # about -2..2
