@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
@@ -29,8 +30,8 @@ from headwise.training.norms import norms_behind
 Floats = NDArray[np.float32]
 STORED_AS = (".half", "_quantized")
 """What smaller formats write behind the name of a weight."""
-EXPORTED_FROM = "network."
-"""Where the exported module holds the network."""
+EXPORTED_FROM, WEIGHT = "network.", ".weight"
+"""Where the exported module holds the network, and how a parameter of a layer is called."""
 SMALLEST_NORM = 1e-8  # of a kernel; below, its channel is constant
 
 
@@ -96,7 +97,7 @@ def folded_layers(path: Path) -> dict[str, FoldedLayer]:
     """Convolutions and linear layers by the name of their module, as float32. Raises ModelError."""
     try:
         graph = onnx.load(str(path)).graph
-    except (OSError, ValueError, RuntimeError) as wrong:  # protobuf's DecodeError is a ValueError
+    except (OSError, DecodeError) as wrong:
         raise ModelError(f"{path} is no ONNX file: {wrong}") from wrong
     known = _constants(graph)
     layers = {}
@@ -104,8 +105,10 @@ def folded_layers(path: Path) -> dict[str, FoldedLayer]:
         if node.op_type not in ("Conv", "Gemm") or node.input[1] not in known:
             continue
         name, weight = known[node.input[1]]
+        if not name.endswith(WEIGHT):  # a constant of the arithmetic behind the network
+            continue
         bias = known[node.input[2]][1] if len(node.input) > 2 else None
-        layers[name.removeprefix(EXPORTED_FROM).removesuffix(".weight")] = FoldedLayer(weight, bias)
+        layers[name.removeprefix(EXPORTED_FROM).removesuffix(WEIGHT)] = FoldedLayer(weight, bias)
     return layers
 
 
