@@ -31,6 +31,9 @@ def command(
     video: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Video; without it the picture sways.")
     ] = None,
+    copies: Annotated[
+        int, typer.Option(min=1, help="Show the picture so many times side by side: a crowd of small faces.")
+    ] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Calls of each stage; the median counts.")] = 100,
     frames: Annotated[int, typer.Option(min=1, help="Frames of the video.")] = 150,
     model: Annotated[
@@ -64,7 +67,7 @@ def command(
     from headwise.evaluation import bench
     from headwise.evaluation.report import markdown_table, save_json
 
-    material = bench.material(picture, video, frames)
+    material = bench.material(picture, video, frames, copies)
     report = bench.run(material, model=(model or ["pose"])[0], detector=detector, calls=repeats)
     print(f"{report['cpu']}; {report['faces']} face(s) in a picture of {_size(report)}; nothing is decoded\n")
     sides = (report, report["all_threads"])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 from pathlib import Path
 
 import cv2
@@ -108,9 +109,15 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def material(picture: Path | None = None, video: Path | None = None, frames: int = VIDEO_FRAMES) -> Material:
-    """A picture file, or one drawn here; a video file, or the picture swaying. Raises InputError."""
+def material(
+    picture: Path | None = None, video: Path | None = None, frames: int = VIDEO_FRAMES, copies: int = 1
+) -> Material:
+    """A picture file, or one drawn here; a video file, or the picture swaying. Raises InputError.
+
+    copies: so many times the picture, small, side by side in one of its size: a crowd.
+    """
     image = read_picture(picture) if picture is not None else drawn_picture()
+    image = tiled(image, copies) if copies > 1 else image
     return Material(image, read_frames(video, frames) if video is not None else swaying_frames(image, frames))
 
 
@@ -120,6 +127,21 @@ def read_frames(video: Path, count: int = VIDEO_FRAMES) -> tuple[Frame, ...]:
         if not source.is_stream:
             raise InputError(f"{video}: a video is needed here; pass pictures as --picture")
         return tuple(islice(source, count))
+
+
+def tiled(image: Image, copies: int) -> Image:
+    """A picture of the same size that shows so many of it in a grid; what is left over is black."""
+    height, width = image.shape[:2]
+    columns = ceil(copies**0.5)
+    rows = ceil(copies / columns)
+    tile_width, tile_height = width // columns, height // rows
+    scale = min(tile_width / width, tile_height / height)
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    canvas = np.zeros_like(image)
+    for copy in range(copies):
+        top, left = copy // columns * tile_height, copy % columns * tile_width
+        canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return canvas
 
 
 def swaying_frames(image: Image, count: int = VIDEO_FRAMES) -> tuple[Frame, ...]:
