@@ -46,7 +46,7 @@ DEFAULT_FOV_DEG = 60.0
 EYES_MIDPOINT_HEAD_M: NDArray[np.float64] = np.array([0.0, -0.018, -0.075])
 """(3,) midpoint of the eye centres in the head frame, metres: the origin is 75 mm behind, 18 mm below it."""
 
-ART_TILT_DEG = 3.9
+ART_TILT_DEG = 3.4
 """Tilt in pitch between the mean drawn head's upright posture and the labels' zero pose: 3.6, the mean error
 of the first released network against the AFLW2000-3D labels of 171 photographs (reports/README.md), and 0.3
 that the mean of today's drawn heads leans against the mean of those."""
