@@ -1,12 +1,10 @@
 """The page's networks, crops and poses in a real Chromium are Python's."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 
 import headwise
@@ -61,25 +59,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def exact_sums() -> Iterator[None]:
-    """Python computes what an int8 file says, as a browser does.
-
-    On x86 without VNNI ONNX Runtime's int8 kernels clip sums of two products to 16 bits, which moves the
-    bundled network's rotations by up to 1.4 deg; without the fusions there is nothing to clip.
-    """
-    opened = onnxruntime.InferenceSession
-
-    def exact(model: Any, options: Any = None, **rest: Any) -> Any:
-        options = options or onnxruntime.SessionOptions()
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-        return opened(model, options, **rest)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnxruntime, "InferenceSession", exact)
-        yield
-
-
-@pytest.fixture(scope="module")
 def pictures() -> dict[str, np.ndarray]:
     return {name: read_picture(EXAMPLES / f"{name}.jpg") for name in HEADS}
 
@@ -106,7 +85,6 @@ def answer(pages: Path, pictures: dict[str, np.ndarray], crops: np.ndarray) -> A
     return chromium.ask(said, web_build.build(pages / "bundled"))
 
 
-@pytest.mark.usefixtures("exact_sums")
 def test_the_pose_network_says_the_same_of_the_same_crops(answer: Any, crops: np.ndarray) -> None:
     here = Rotation.project(weights.open_model("pose", "pose")(crops=crops)["rotation"].astype(np.float64))
     there = Rotation.project(np.reshape(answer["rotations"], (len(crops), 3, 3)))
@@ -123,7 +101,6 @@ def test_crops_are_the_same_pixels(answer: Any, pictures: dict[str, np.ndarray],
             assert np.mean(off > 0) < 0.01, (name, box, np.mean(off > 0))
 
 
-@pytest.mark.usefixtures("exact_sums")
 def test_the_portrait_is_the_same_from_pixels_to_angles(answer: Any, pictures: dict[str, np.ndarray]) -> None:
     (here,) = headwise.open()(pictures["portrait"]).faces
     (there,) = answer["pictures"][0]["result"]["faces"]

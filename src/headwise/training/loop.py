@@ -392,7 +392,8 @@ class Run:
 
     def _turn_to_int8(self, batch: Batch) -> None:
         """Once the place `int8_from` of the schedule is reached, the network and its average round."""
-        if self._rounds or self.progress < self.settings.int8_from:
+        place = self.settings.int8_from
+        if self._rounds or place >= 1 or self.progress < place:
             return
         self._rounds = True
         pictures = next(iter(batch.values()))
