@@ -108,7 +108,7 @@ class RunSettings(Settings):
     devices: int = Field(default=1, ge=1, description="of each node")
     nodes: int = Field(default=1, ge=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    channels_last: bool = True
+    channels_last: bool = False  # with it torch 2.13 can crash on CPUs
     int8_from: float = Field(
         default=1.0, ge=0, le=1, description="place of the schedule from which it trains for an int8 file"
     )
