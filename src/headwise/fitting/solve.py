@@ -55,6 +55,8 @@ WORST_MISFIT = 0.08
 DOUBTFUL_MISFIT, DOUBTFUL_TURN_DEG = 0.035, 20.0
 """From here on a fit that started at a network's rotation, or one that went so far from it, is compared with
 others: half a turn wrong, the points of a face can lie within 3 % of their extent."""
+DOUBTFUL_TRACE = 1 + 2 * np.cos(np.radians(DOUBTFUL_TURN_DEG))
+"""Of the rotation between the two: tr R = 1 + 2 cos(angle)."""
 AMBIGUOUS_NATS, AMBIGUOUS_DEG = 1.0, 25.0
 """Two starts that end as far apart and at nearly the same cost: the points do not say which."""
 
@@ -373,7 +375,7 @@ def _fit_good(
     doubtful = np.flatnonzero(
         ~solution.arrived
         | ~(_misfit(objective, solution.look) < DOUBTFUL_MISFIT)
-        | ~(Rotation(solution.state.matrix).angle_to_deg(observation.rotation) < DOUBTFUL_TURN_DEG)
+        | ~(np.einsum("nij,nij->n", solution.state.matrix, observation.rotation.matrix) > DOUBTFUL_TRACE)
     )
     if len(doubtful):  # the network may be wrong: from the points' own starts as well
         again = _fit_from_many(observation[doubtful], shape, settings, log_focal_precision)
