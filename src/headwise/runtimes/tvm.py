@@ -7,6 +7,7 @@ it first comes. It is compiled for the processor at hand and without tuning.
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -73,6 +74,8 @@ def create(model: str | Path | bytes, *, threads: int = 1, cache: Path | None = 
     check_threads(threads)
     file = open_file(model)
     folder = cache or (file.path.parent if file.path is not None else None)
+    # TVM would bind the caller's own thread, and whatever it starts later, to one core
+    os.environ.setdefault("TVM_BIND_THREADS", "0")
     tvm.get_global_func("runtime.config_threadpool")(BIG_CORES, threads)
     network = TvmModel(file, folder)
     sizes = [size for size in file.shape[1:] if isinstance(size, int)]
