@@ -1,6 +1,7 @@
 """The TVM plug-in: the numbers of ONNX Runtime, row by row, and libraries that are kept."""
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,10 @@ def test_no_rows_and_wrong_options_are_refused(tiny_pose_model: Path, cache: Pat
         load(tiny_pose_model, cache=cache)(crops=crops(0))
     with pytest.raises(SettingsError, match="threads"):
         load(tiny_pose_model, threads=-1)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not tell")
+def test_the_callers_thread_is_bound_to_no_core(tiny_pose_model: Path, cache: Path) -> None:
+    before = os.sched_getaffinity(0)
+    load(tiny_pose_model, cache=cache)(crops=crops(1))
+    assert os.sched_getaffinity(0) == before
