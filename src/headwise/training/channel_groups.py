@@ -88,7 +88,7 @@ def _graph(network: nn.Module, pictures: Tensor) -> Any:
 
 
 def _every_group(graph: Any) -> Iterable[Any]:
-    return graph.get_all_groups(ignored_layers=[], root_module_types=[nn.Conv2d, nn.Linear])  # type: ignore[no-any-return]
+    return graph.get_all_groups(ignored_layers=[], root_module_types=[nn.Conv2d, nn.Linear])  # type: ignore[no-any-return]  # no types there
 
 
 def _followed(graph: Any, group: Any, names: Mapping[nn.Module, str]) -> ChannelGroup | None:

@@ -177,7 +177,8 @@ def channel_worth(
             hooks.callback(network.get_submodule(name).register_forward_pre_hook(watch(name)).remove)
         for batch in batches:
             parts = task.losses(network, batch, 1.0)
-            torch.stack([part.mean() for part in parts.values()]).sum().backward()  # type: ignore[no-untyped-call]
+            total = torch.stack([part.mean() for part in parts.values()]).sum()
+            total.backward()  # type: ignore[no-untyped-call]  # torch has no types there
             for group in groups:
                 lost = torch.stack([_per_channel(seen[name]) for name in group.readers]).sum(0)
                 worth[group.name] += lost.square().mean(0)
@@ -217,7 +218,7 @@ def zero_smallest(network: nn.Module, share: float) -> None:
         [(layer, "weight") for layer in layers], torch_prune.L1Unstructured, amount=share
     )
     for layer in layers:
-        torch_prune.remove(layer, "weight")  # type: ignore[no-untyped-call]
+        torch_prune.remove(layer, "weight")  # type: ignore[no-untyped-call]  # nor there
 
 
 def training_batches(task: Task, folder: Path, settings: RunSettings) -> list[Batch]:
