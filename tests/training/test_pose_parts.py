@@ -128,3 +128,17 @@ def test_a_wrong_key_gets_the_nearest_right_one() -> None:
         checked(RunSettings, {"name": "a", "task": {}, "schedule": {"sampels": 3}})
     with pytest.raises(SettingsError, match=r"task\.loss.rotatoin.*did you mean 'rotation'"):
         pose.create({"loss": {"rotatoin": 1}})
+
+
+def test_a_network_of_an_older_head_frame_stays_in_it(data: HeadSamples) -> None:
+    torch.manual_seed(0)
+    task = pose.create({"network": {"width": 0.25, "last_channels": 128, "hidden": 32}})
+    network = task.network().eval()
+    older = torch.from_numpy(Rotation.from_rotvec([np.radians(8.0), 0, 0]).matrix.copy())
+    network.art_head_from_head.copy_(older)
+    samples = [data.sample(i, 112, np.random.default_rng(i)) for i in range(4)]
+    batch = torch.utils.data.default_collate(samples)
+    with torch.no_grad():
+        batch["rotation"] = task.deployable(network).module(batch["crop"])[0]
+        assert task.validate(network, [batch]).scores["geodesic_mean_deg"] < 0.05
+        assert float(task.losses(network, batch, 1.0)["rotation"].max()) < 1e-3

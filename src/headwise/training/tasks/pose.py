@@ -78,7 +78,8 @@ class PoseSettings(Settings):
 class PoseNetwork(nn.Module):
     """uint8 RGB crops (n, S, S, 3) of any size S from 64 up to its head's output; normalisation is inside.
 
-    The buffer `art_head_from_head` remembers which constant its labels were made with.
+    The buffer `art_head_from_head` remembers which constant its labels were made with. Should
+    `conventions.ART_HEAD_FROM_HEAD` have been measured anew since, the network stays in its own head frame.
     """
 
     art_head_from_head: Tensor
@@ -98,22 +99,25 @@ class PoseNetwork(nn.Module):
         x = crops.permute(0, 3, 1, 2).float() * (1 / 64) - 2.0  # about -2..2
         return self.head(self.backbone(x), crops.shape[1])
 
+    def frame_correction(self) -> Tensor | None:
+        """(3, 3): today's rotation = this network's @ correction. None where both are the same."""
+        trained = self.art_head_from_head.double()
+        correction = trained.T @ torch.from_numpy(ART_HEAD_FROM_HEAD.copy()).to(trained)
+        return None if torch.allclose(correction, torch.eye(3).to(trained), atol=1e-9) else correction.float()
+
 
 class DeployedPose(nn.Module):
     """The interface of a pose model file: see `headwise.model_card`. What the head does not say is left out.
 
-    Should `conventions.ART_HEAD_FROM_HEAD` have been measured anew since the training, the difference is put
-    right here: ray_from_head = R @ trainedᵀ @ current.
+    Rotations are in today's head frame: ray_from_head = R @ trainedᵀ @ current.
     """
 
-    correction: Tensor
+    correction: Tensor | None
 
     def __init__(self, network: PoseNetwork) -> None:
         super().__init__()
         self.network = network
-        correction = network.art_head_from_head.double().T @ torch.from_numpy(ART_HEAD_FROM_HEAD.copy())
-        self.register_buffer("correction", correction.float())
-        self._corrects = not np.allclose(correction, np.eye(3), atol=1e-9)
+        self.register_buffer("correction", network.frame_correction())
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         return tuple(value for value in self.outputs(crops).values() if value is not None)
@@ -123,7 +127,7 @@ class DeployedPose(nn.Module):
         answer: Answer = self.network.head.answer(self.network(crops))
         half_side = crops.shape[1] / 2
         return {
-            "rotation": answer.rotation @ self.correction if self._corrects else answer.rotation,
+            "rotation": answer.rotation if self.correction is None else answer.rotation @ self.correction,
             "spread_deg": answer.spread_deg,
             "keypoints": None if answer.points is None else (answer.points + 1) * half_side,
             "visibility": answer.visibility,
@@ -134,7 +138,7 @@ class DeployedPose(nn.Module):
 
     def _covariance(self, answer: Answer) -> Tensor | None:
         """rad², in the head frame of today."""
-        if answer.covariance is None or not self._corrects:
+        if answer.covariance is None or self.correction is None:
             return answer.covariance
         return self.correction.T @ answer.covariance @ self.correction
 
@@ -153,7 +157,7 @@ class PoseTask:
         return HeadSamples(heads, self.settings.augment, self.settings.crop.scale, held_out)
 
     def losses(self, network: nn.Module, batch: Batch, progress: float) -> dict[str, Tensor]:
-        head = cast(Head, network.head)
+        head, batch = cast(Head, network.head), in_frame_of(network, batch)
         output = network(batch["crop"])
         if not batch["roll_known"].all():
             predicted = head.answer(output).rotation
@@ -169,7 +173,7 @@ class PoseTask:
         for batch in batches:
             given = cast(Head, network.head).answer(network(batch["crop"]))
             answer = Answer._make(None if values is None else values.cpu() for values in given)
-            told = {name: values.cpu() for name, values in batch.items()}
+            told = {name: values.cpu() for name, values in in_frame_of(network, batch).items()}
             seen.append(looked_at(answer, told, self.settings.crop.scale))
         angle, euler, spread, points_nme = (
             np.concatenate([getattr(s, name) for s in seen])
@@ -200,6 +204,12 @@ class PoseTask:
         with torch.no_grad():
             names = tuple(name for name, value in module.outputs(example).items() if value is not None)
         return Deployable(module, example, "crops", names, {0: "n"})
+
+
+def in_frame_of(network: nn.Module, batch: Batch) -> Batch:
+    """The batch with its rotations, made with the constants of today, in the network's own head frame."""
+    correction = cast(PoseNetwork, network).frame_correction()
+    return batch if correction is None else batch | {"rotation": batch["rotation"] @ correction.T}
 
 
 class Seen(NamedTuple):
