@@ -45,5 +45,5 @@ def test_the_torch_cost_is_the_numpy_cost():
     objective = objective_of(observation, shape, DEFAULT, state.position_m[:, 2], 5.0)
     for _ in range(4):
         step = 0.2 * rng.normal(size=objective.size)
-        there = nats.look(objective, state.moved(step[None], objective.camera)).cost[0]
+        there = nats.look(objective, state.moved(step[None], objective.focal_px)).cost[0]
         np.testing.assert_allclose(cost(objective, state, torch.tensor(step)).item(), there, rtol=1e-9)

@@ -26,6 +26,7 @@ from headwise.fitting.objective import (
     State,
     curvature,
     look,
+    slopes,
     turned,
 )
 from headwise.fitting.observation import Observation
@@ -59,7 +60,8 @@ def fit_by_lbfgs(
 
 def minimize(objective: Objective, state: State) -> tuple[Floats, float]:
     """Of one row: the step (P,) from the state, in the unknowns of `objective`, and the cost there."""
-    normal = curvature(objective, state, look(objective, state))
+    seen = look(objective, state)
+    normal = curvature(objective, seen, slopes(objective, state, seen))
     unit = torch.tensor(normal[0].diagonal() ** -0.5)  # radians, px and the rest in their own spreads
     scaled = torch.zeros(objective.size, dtype=torch.float64, requires_grad=True)
     solver = torch.optim.LBFGS(
@@ -85,7 +87,7 @@ def minimize(objective: Objective, state: State) -> tuple[Floats, float]:
 
 def cost(objective: Objective, state: State, step: Tensor) -> Tensor:
     """Nats of one row at a step (P,) from the state."""
-    camera, basis = objective.camera, objective.basis
+    basis = objective.basis
     count = len(basis.modes)
     start = torch.tensor(state.matrix[0])
     position = torch.tensor(state.position_m[0])
@@ -94,15 +96,14 @@ def cost(objective: Objective, state: State, step: Tensor) -> Tensor:
     log_focal = torch.as_tensor(state.log_focal[0])
     if objective.log_focal_precision is not None:
         log_focal = log_focal + step[-1]
-    sizes = torch.tensor([camera.fx, camera.fy], dtype=torch.float64)
+    sizes = torch.tensor(objective.focal_px[:, 0])
     shift = step[3:5] * position[2] / (sizes * float(np.exp(state.log_focal[0])))
     t = position * step[5].exp() + torch.cat([shift, shift.new_zeros(1)])
     coefficients = torch.tensor(state.coefficients[0]) + step[6 : 6 + count]
-    X = (torch.tensor(basis.mean) + coefficients @ torch.tensor(basis.modes)).reshape(68, 3)
+    X = (torch.tensor(basis.mean) + coefficients @ torch.tensor(basis.modes)).reshape(3, 68).T
     Y = X @ R.T + t
-    centre = torch.tensor([camera.cx, camera.cy], dtype=torch.float64)
-    picture = Y[:, :2] / Y[:, 2:] * sizes * log_focal.exp() + centre
-    squared = (picture - torch.tensor(objective.points_px[0])).square().sum(1)
+    picture = Y[:, :2] / Y[:, 2:] * sizes * log_focal.exp()
+    squared = (picture - torch.tensor(objective.points_px[0]).T).square().sum(1)
     k2 = objective.softness**2
     total = (
         objective.point_share * (k2 / 2) * torch.log1p(squared * torch.tensor(objective.weight[0]) / k2).sum()

@@ -10,7 +10,7 @@ point errors are not independent (it sees one picture): c says how many points t
 one. rho_R is the negative log of a normal density mixed with a little of the uniform one on SO(3), which is
 what the pose network is trained with (headwise.training.losses.rotation_likelihood, after Welter).
 
-The unknowns of a head, in the order of the columns of the Jacobian:
+The unknowns of a head, in their order:
 
     0-2   rotation vector w, radians, head frame: R exp(w), in effect Cayley's R (I + [w/2])(I - [w/2])⁻¹
     3-4   shift in the picture, px: t + (t_z / f) (dx, dy, 0)
@@ -28,7 +28,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from headwise.camera import Camera
 from headwise.fitting.shape_model import ShapeModel
 
 Floats = NDArray[np.float64]
@@ -48,34 +47,48 @@ DEFINITION_M[0:17] = 0.004
 DEFINITION_M[17:27] = 0.003
 DEFINITION_M[27:30] = 0.003
 DEFINITION_M.setflags(write=False)
+FIRST_AXIS, SECOND_AXIS = np.triu_indices(3)
+CROSS = np.zeros((3, 9))  # from a vector to the matrix that crosses with it, row after row
+CROSS[[0, 1, 2], [7, 2, 3]], CROSS[[0, 1, 2], [5, 6, 1]] = 1, -1
 
 
 @dataclass(frozen=True, eq=False)
 class PointBasis:
-    """The 68 points as a linear function of K coefficients: mean (204,), modes (K, 204), by_axis (3, 68, K)
-    the modes again for `jacobian`.
+    """The 68 points as a linear function of K coefficients: mean (204,), modes (K, 204); all x, all y, all z.
+
+    pairs (6 * 68, K (K + 1) / 2), see `curvature`: products of two modes at a point, for each pair of axes
+    and each pair of modes one. pair_of (K * K,): where a pair of modes has its column.
     """
 
     mean: Floats
     modes: Floats
-    by_axis: NDArray[np.float32]
+    pairs: NDArray[np.float32]
+    pair_of: NDArray[np.intp]
     identity_count: int
     expression_count: int
 
     def points(self, coefficients: Floats) -> Floats:
-        """(n, 68, 3) metres in the head frame of (n, K)."""
-        return (self.mean + coefficients @ self.modes).reshape(-1, 68, 3)
+        """(n, 3, 68) metres in the head frame of (n, K)."""
+        return (self.mean + coefficients @ self.modes).reshape(-1, 3, 68)
 
 
 @lru_cache(maxsize=8)
 def point_basis(shape: ShapeModel, identity_count: int, expression_count: int) -> PointBasis:
     """The strongest modes of a shape model, all where there are fewer."""
     identity, expression = shape.identity_points[:identity_count], shape.expression_points[:expression_count]
-    modes = np.concatenate([identity, expression])
+    modes = np.concatenate([identity, expression]).transpose(0, 2, 1)  # (K, 3, 68)
+    first, second = np.triu_indices(len(modes))
+    column = np.empty((len(modes), len(modes)), np.intp)
+    column[first, second] = column[second, first] = np.arange(len(first))
+    by_axis = modes.transpose(1, 2, 0)
+    pairs = by_axis[FIRST_AXIS][:, :, first] * by_axis[SECOND_AXIS][:, :, second]
+    pairs += by_axis[SECOND_AXIS][:, :, first] * by_axis[FIRST_AXIS][:, :, second]
+    pairs[FIRST_AXIS == SECOND_AXIS] /= 2
     return PointBasis(
-        mean=np.ascontiguousarray(shape.points_m.reshape(-1)),
-        modes=np.ascontiguousarray(modes.reshape(len(modes), shape.points_m.size)),
-        by_axis=np.ascontiguousarray(modes.transpose(2, 1, 0), np.float32),
+        mean=np.ascontiguousarray(shape.points_m.T).reshape(-1),
+        modes=np.ascontiguousarray(modes).reshape(len(modes), -1),
+        pairs=pairs.reshape(-1, len(first)).astype(np.float32),
+        pair_of=column.reshape(-1),
         identity_count=len(identity),
         expression_count=len(expression),
     )
@@ -92,13 +105,11 @@ class State:
     coefficients: Floats
     log_focal: Floats
 
-    def moved(self, step: Floats, camera: Camera) -> State:
-        """Along steps (n, P) in the unknowns of this module."""
+    def moved(self, step: Floats, focal_px: Floats) -> State:
+        """Along steps (n, P) in the unknowns of this module; focal_px (2, 1): the camera's."""
         count = self.coefficients.shape[1]
-        depth = self.position_m[:, 2:]
-        focal = np.exp(self.log_focal)[:, None] * (camera.fx, camera.fy)
         position = self.position_m * np.exp(step[:, 5:6])
-        position[:, :2] += step[:, 3:5] * depth / focal
+        position[:, :2] += step[:, 3:5] * self.position_m[:, 2:] / self.focal_px(focal_px)[:, :, 0]
         with_focal = step.shape[1] > POSE + count
         return State(
             turned(self.matrix, step[:, :3]),
@@ -106,6 +117,10 @@ class State:
             self.coefficients + step[:, POSE : POSE + count],
             self.log_focal + step[:, -1] if with_focal else self.log_focal,
         )
+
+    def focal_px(self, camera_px: Floats) -> Floats:
+        """(n, 2, 1) over x and y, from the camera's (2, 1)."""
+        return np.exp(self.log_focal)[:, None, None] * camera_px
 
     def rows(self, rows: Rows) -> State:
         return State(self.matrix[rows], self.position_m[rows], self.coefficients[rows], self.log_focal[rows])
@@ -151,14 +166,15 @@ class RotationPrior:
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """One fit a row. points_px (n, 68, 2), weight (n, 68) = 1 / spread² in 1/px², 0 where unseen.
+    """One fit a row. focal_px (2, 1): the camera's. points_px (n, 2, 68) from its principal point, weight
+    (n, 68) = 1 / spread² in 1/px², 0 where unseen.
 
     coefficient_mean (n, K) and coefficient_precision (K, K) or (n, K, K): the shape's prior.
     point_share: 1/c. softness: k, in spreads. log_focal_precision: 1 / s_f², None where the focal is known.
     """
 
     basis: PointBasis
-    camera: Camera
+    focal_px: Floats
     points_px: Floats
     weight: Floats
     rotation: RotationPrior | None
@@ -188,7 +204,7 @@ class Objective:
 @dataclass(frozen=True, eq=False)
 class Look:
     """The objective at a state. cost (n,), inf where a seen point is not in front of the lens; the rest is
-    what the derivatives need: points (n, 68, 3) in head and camera, residual_px (n, 68, 2), share (n, 68) of
+    what the derivatives need: points (n, 3, 68) in head and camera, residual_px (n, 2, 68), share (n, 68) of
     a point's weight that its loss leaves it; turn (n, 3) and turn_cosine (n,) as `chord` gives them of the
     network's rotation, turn_share (n,) as share. Without a network zeros.
     """
@@ -217,17 +233,17 @@ class Look:
 
 def look(objective: Objective, state: State) -> Look:
     """Evaluate without derivatives."""
-    camera = objective.camera
     head = objective.basis.points(state.coefficients)
-    in_camera = head @ state.matrix.transpose(0, 2, 1) + state.position_m[:, None]
-    behind = in_camera[:, :, 2] <= 0
-    if behind.any():
-        in_camera[behind, 2] = 1.0  # a finite number; what is seen and behind costs inf below
-    focal = np.exp(state.log_focal)[:, None, None] * (camera.fx, camera.fy)
-    residual = in_camera[:, :, :2] / in_camera[:, :, 2:] * focal
-    residual += (camera.cx, camera.cy)
+    in_camera = state.matrix @ head
+    in_camera += state.position_m[:, :, None]
+    depth = in_camera[:, 2]
+    behind = depth <= 0 if depth.min() <= 0 else None
+    if behind is not None:
+        depth[behind] = 1.0  # a finite number; what is seen and behind costs inf below
+    residual = in_camera[:, :2] / in_camera[:, 2:]
+    residual *= state.focal_px(objective.focal_px)
     residual -= objective.points_px
-    squared = objective.weight * (residual * residual).sum(axis=2)
+    squared = objective.weight * (residual * residual).sum(axis=1)
     k2 = objective.softness**2
     relative = 1 + squared / k2
     cost = (0.5 * k2 * objective.point_share) * np.log(relative).sum(axis=1)
@@ -244,95 +260,109 @@ def look(objective: Objective, state: State) -> Look:
         normal = np.exp(-0.5 * ((turn[:, None] @ prior.precision)[:, 0] * turn).sum(axis=1))
         cost += np.log1p(prior.floor) - np.log(normal + prior.floor)
         turn_share = normal / (normal + prior.floor)
-    if behind.any():
+    if behind is not None:
         cost = np.where((behind & (objective.weight > 0)).any(axis=1), np.inf, cost)
     return Look(cost, head, in_camera, residual, 1 / relative, turn, cosine, turn_share)
 
 
-def jacobian(objective: Objective, state: State, seen: Look) -> NDArray[np.float32]:
-    """(n, 136, P) of the projected points in px, 68 rows of x and 68 of y; rounded, see `curvature`."""
-    camera, basis = objective.camera, objective.basis
-    n, count = len(state.matrix), len(basis.modes)
-    inverse_depth = 1 / seen.camera_m[:, :, 2]
-    focal = np.exp(state.log_focal)[:, None] * (camera.fx, camera.fy)
-    jacobian = np.empty((n, 2, 68, objective.size), np.float32)
-    from_lens = seen.residual_px + objective.points_px - (camera.cx, camera.cy)
-    x, y, z = seen.head_m[:, :, 0], seen.head_m[:, :, 1], seen.head_m[:, :, 2]
-    for axis in (0, 1):
-        scale = focal[:, axis, None] * inverse_depth  # px per metre across the view
-        slope = from_lens[:, :, axis] * inverse_depth  # px per metre along it
-        a, b, c = (
-            scale * state.matrix[:, axis, k, None] - slope * state.matrix[:, 2, k, None] for k in range(3)
-        )
-        out = jacobian[:, axis]
-        out[:, :, 0] = y * c - z * b
-        out[:, :, 1] = z * a - x * c
-        out[:, :, 2] = x * b - y * a
-        out[:, :, 3 + axis] = state.position_m[:, 2:] * inverse_depth
-        out[:, :, 4 - axis] = 0
-        out[:, :, 5] = scale * state.position_m[:, axis, None] - slope * state.position_m[:, 2:]
-        modes = a.astype(np.float32)[:, :, None] * basis.by_axis[0]
-        modes += b.astype(np.float32)[:, :, None] * basis.by_axis[1]
-        modes += c.astype(np.float32)[:, :, None] * basis.by_axis[2]
-        out[:, :, POSE : POSE + count] = modes
-        if objective.log_focal_precision is not None:
-            out[:, :, -1] = from_lens[:, :, axis]
-    return jacobian.reshape(n, 136, objective.size)
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Of the points in the picture, px, all x and then all y. by_pose (n, Q, 136): along the unknowns of the
+    pose and, where it is one, the focal length. by_point (n, 3, 2, 68): along a point's own place, metres in
+    the head frame. weight (n, 1, 136) in 1/px²: all that scales a squared residual. turn_change (n, 3, 3):
+    `chord_change` of the network's rotation, None without one.
+    """
+
+    by_pose: Floats
+    by_point: Floats
+    weight: Floats
+    turn_change: Floats | None
+
+    def rows(self, rows: Rows) -> Slopes:
+        change = None if self.turn_change is None else self.turn_change[rows]
+        return Slopes(self.by_pose[rows], self.by_point[rows], self.weight[rows], change)
 
 
-def curvature(objective: Objective, state: State, seen: Look) -> Floats:
+def slopes(objective: Objective, state: State, seen: Look) -> Slopes:
+    """What `gradient` and `curvature` share."""
+    n = len(state.matrix)
+    with_focal = int(objective.log_focal_precision is not None)
+    inverse_depth = 1 / seen.camera_m[:, 2:]
+    across = state.focal_px(objective.focal_px) * inverse_depth  # px per metre across the view
+    from_lens = seen.camera_m[:, :2] * across
+    away = from_lens * inverse_depth  # px per metre along it
+    columns, position = state.matrix.transpose(0, 2, 1)[:, :, :, None], state.position_m[:, :, None]
+    by_point = columns[:, :, :2] * across[:, None]
+    by_point -= columns[:, :, 2:] * away[:, None]
+    by_pose = np.zeros((n, POSE + with_focal, 2, 68))
+    x, y, z = seen.head_m.transpose(1, 0, 2)[:, :, None]
+    a, b, c = by_point.transpose(1, 0, 2, 3)
+    by_pose[:, 0] = y * c - z * b
+    by_pose[:, 1] = z * a - x * c
+    by_pose[:, 2] = x * b - y * a
+    by_pose[:, 3, 0] = by_pose[:, 4, 1] = position[:, 2] * inverse_depth[:, 0]
+    by_pose[:, 5] = position[:, :2] * across - position[:, 2:] * away
+    if with_focal:
+        by_pose[:, 6] = from_lens
+    weight = np.empty((n, 2, 68))
+    weight[:] = (objective.weight * seen.share * objective.point_share)[:, None]
+    change = None if objective.rotation is None else chord_change(seen.turn, seen.turn_cosine)
+    return Slopes(by_pose.reshape(n, -1, 136), by_point, weight.reshape(n, 1, 136), change)
+
+
+def gradient(objective: Objective, state: State, seen: Look, by: Slopes) -> Floats:
+    """(n, P) of the cost, exact."""
+    n, count = len(state.matrix), len(objective.basis.modes)
+    gradient = np.empty((n, objective.size))
+    force = by.weight * seen.residual_px.reshape(n, 1, 136)
+    of_pose = (force @ by.by_pose.transpose(0, 2, 1))[:, 0]
+    gradient[:, :POSE] = of_pose[:, :POSE]
+    on_points = (force.reshape(n, 1, 2, 68) * by.by_point).sum(axis=2)  # in the head frame
+    away = (state.coefficients - objective.coefficient_mean)[:, None]
+    of_shape = on_points.reshape(n, -1) @ objective.basis.modes.T
+    of_shape += (away @ objective.coefficient_precision)[:, 0]
+    gradient[:, POSE : POSE + count] = of_shape
+    if objective.log_focal_precision is not None:
+        gradient[:, -1] = of_pose[:, -1] + objective.log_focal_precision * state.log_focal
+        gradient[:, 5] += np.log(state.position_m[:, 2] / DISTANCE_M) / DISTANCE_LOG_SPREAD**2
+    if objective.rotation is not None and by.turn_change is not None:
+        pull = (seen.turn * seen.turn_share[:, None])[:, None] @ objective.rotation.precision
+        gradient[:, :3] += (pull @ by.turn_change)[:, 0]
+    return gradient
+
+
+def curvature(objective: Objective, seen: Look, by: Slopes) -> Floats:
     """(n, P, P) of Gauss and Newton: the inverse covariance of the unknowns, and what a step is divided by.
 
-    Single precision is enough for both: it changes the way to the minimum by a millionth, not the minimum.
+    A point p adds Bᵀ M B to the block of the K coefficients, B (3, K) its modes and M (3, 3) what the picture
+    says of it, its squared slopes. That is linear in M: one product of all M with a table of the products of
+    modes makes the blocks of all heads, in single precision, which changes the way to the minimum by a
+    millionth, not the minimum.
     """
-    count = len(objective.basis.modes)
-    J = jacobian(objective, state, seen)
-    root = np.sqrt(objective.weight * seen.share * objective.point_share).astype(np.float32)
-    J *= np.concatenate([root, root], axis=1)[:, :, None]
-    normal: Floats = (J.transpose(0, 2, 1) @ J).astype(np.float64)
-    normal[:, POSE : POSE + count, POSE : POSE + count] += objective.coefficient_precision
+    basis, size = objective.basis, objective.size
+    n, count, of_pose = len(by.weight), len(basis.modes), by.by_pose.shape[1]
+    weighted = by.by_point * by.weight.reshape(n, 1, 2, 68)
+    squares = (by.by_point[:, FIRST_AXIS] * weighted[:, SECOND_AXIS]).sum(axis=2).astype(np.float32)
+    shapes = (squares.reshape(n, -1) @ basis.pairs)[:, basis.pair_of].reshape(n, count, count)
+    shapes += objective.coefficient_precision
+    mixed = (by.by_pose.reshape(n, of_pose, 1, 2, 68) * weighted[:, None]).sum(axis=3)
+    mixed = (mixed.reshape(n * of_pose, -1) @ basis.modes.T).reshape(n, of_pose, count)
+    poses = (by.by_pose * by.weight) @ by.by_pose.transpose(0, 2, 1)
+    if objective.rotation is not None and by.turn_change is not None:
+        pull = by.turn_change.transpose(0, 2, 1) @ objective.rotation.precision @ by.turn_change
+        poses[:, :3, :3] += seen.turn_share[:, None, None] * pull
+    normal = np.empty((n, size, size))
+    shape = slice(POSE, POSE + count)
+    normal[:, shape, shape] = shapes
+    normal[:, :POSE, :POSE] = poses[:, :POSE, :POSE]
+    normal[:, :POSE, shape] = mixed[:, :POSE]
+    normal[:, shape, :POSE] = mixed[:, :POSE].transpose(0, 2, 1)
     if objective.log_focal_precision is not None:
-        normal[:, -1, -1] += objective.log_focal_precision
+        normal[:, -1, :POSE] = normal[:, :POSE, -1] = poses[:, -1, :POSE]
+        normal[:, -1, shape] = normal[:, shape, -1] = mixed[:, -1]
+        normal[:, -1, -1] = poses[:, -1, -1] + objective.log_focal_precision
         normal[:, 5, 5] += DISTANCE_LOG_SPREAD**-2
-    if objective.rotation is not None:
-        change = chord_change(seen.turn, seen.turn_cosine)
-        pull = change.transpose(0, 2, 1) @ objective.rotation.precision @ change
-        normal[:, :3, :3] += seen.turn_share[:, None, None] * pull
     return normal
-
-
-def gradient(objective: Objective, state: State, seen: Look) -> Floats:
-    """(n, P) of the cost, exact."""
-    camera, basis = objective.camera, objective.basis
-    n, count = len(state.matrix), len(basis.modes)
-    gradient = np.empty((n, objective.size))
-    weight = objective.weight * seen.share * objective.point_share
-    focal = np.exp(state.log_focal)[:, None, None] * (camera.fx, camera.fy)
-    force_px = weight[:, :, None] * seen.residual_px
-    in_camera = np.empty((n, 68, 3))  # d cost / d (point in the camera frame)
-    in_camera[:, :, :2] = force_px * focal / seen.camera_m[:, :, 2:]
-    in_camera[:, :, 2] = -(in_camera[:, :, :2] * seen.camera_m[:, :, :2]).sum(axis=2) / seen.camera_m[:, :, 2]
-    in_head = in_camera @ state.matrix
-    moment = seen.head_m.transpose(0, 2, 1) @ in_head  # sum over points of X gᵀ
-    gradient[:, 0] = moment[:, 1, 2] - moment[:, 2, 1]
-    gradient[:, 1] = moment[:, 2, 0] - moment[:, 0, 2]
-    gradient[:, 2] = moment[:, 0, 1] - moment[:, 1, 0]
-    total = in_camera.sum(axis=1)
-    gradient[:, 3:5] = total[:, :2] * state.position_m[:, 2:] / focal[:, 0]
-    gradient[:, 5] = (total * state.position_m).sum(axis=1)
-    away = (state.coefficients - objective.coefficient_mean)[:, None]
-    gradient[:, POSE : POSE + count] = in_head.reshape(n, -1) @ basis.modes.T
-    gradient[:, POSE : POSE + count] += (away @ objective.coefficient_precision)[:, 0]
-    if objective.log_focal_precision is not None:
-        from_lens = seen.residual_px + objective.points_px - (camera.cx, camera.cy)
-        gradient[:, -1] = (force_px * from_lens).sum(axis=(1, 2))
-        gradient[:, -1] += objective.log_focal_precision * state.log_focal
-        gradient[:, 5] += np.log(state.position_m[:, 2] / DISTANCE_M) / DISTANCE_LOG_SPREAD**2
-    if objective.rotation is not None:
-        pull = objective.rotation.precision @ seen.turn[:, :, None]
-        change = chord_change(seen.turn, seen.turn_cosine)
-        gradient[:, :3] += seen.turn_share[:, None] * (change.transpose(0, 2, 1) @ pull)[:, :, 0]
-    return gradient
 
 
 def turned(matrix: Floats, rotvec: Floats) -> Floats:
@@ -363,7 +393,4 @@ def chord_change(chord_: Floats, cosine: Floats) -> Floats:
 
 def cross_matrix(v: Floats) -> Floats:
     """(n, 3, 3) with cross_matrix(v) @ u = v x u."""
-    K = np.zeros((len(v), 3, 3))
-    K[:, 2, 1], K[:, 0, 2], K[:, 1, 0] = v[:, 0], v[:, 1], v[:, 2]
-    K[:, 1, 2], K[:, 2, 0], K[:, 0, 1] = -v[:, 0], -v[:, 1], -v[:, 2]
-    return K
+    return (v @ CROSS).reshape(-1, 3, 3)

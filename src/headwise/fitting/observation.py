@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ class Observation:
             None if self.rotation_covariance is None else self.rotation_covariance[rows],
         )
 
-    @property
+    @cached_property
     def seen(self) -> NDArray[np.bool_]:
         """(n, 68) whether a point says anything."""
         seen: NDArray[np.bool_] = np.isfinite(self.spread_px) & np.isfinite(self.points_px).all(axis=-1)

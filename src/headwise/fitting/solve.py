@@ -14,12 +14,12 @@ multiplied by w / (1 - w), and the rotation's covariance by 1 / (1 - w) at the e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headwise.camera import Camera
 from headwise.errors import SettingsError
 from headwise.fitting import objective as nats
 from headwise.fitting import start
@@ -181,19 +181,22 @@ def fit_heads_and_focal(
 def minimize(objective: Objective, state: State, most_iterations: int) -> Solution:
     """Levenberg-Marquardt from a state, every row of the objective on its own.
 
-    The curvature, which costs ten times a gradient, is kept once a head is near its minimum: the gradient
-    alone says where that is.
+    The curvature, which with its inverse costs three times a gradient, is kept once a head is near its
+    minimum: the gradient alone says where that is.
     """
     rows = np.arange(len(state.matrix))
     order, parts = [], []
+    longest = np.full(objective.size, np.inf)
+    longest[:POSE] = LONGEST_STEP
     seen = nats.look(objective, state)
-    gradient = nats.gradient(objective, state, seen)
+    by = nats.slopes(objective, state, seen)
+    gradient = nats.gradient(objective, state, seen, by)
     damping = np.full(len(rows), FIRST_DAMPING)
-    inverse = _inverse(nats.curvature(objective, state, seen), damping)
+    inverse = _inverse(nats.curvature(objective, seen, by), damping)
     for iteration in range(1, most_iterations + 1):
         step = -(inverse @ gradient[:, :, None])[:, :, 0]
-        step[:, :POSE] = np.clip(step[:, :POSE], -LONGEST_STEP, LONGEST_STEP)
-        tried = state.moved(step, objective.camera)
+        step = np.minimum(np.maximum(step, -longest), longest)
+        tried = state.moved(step, objective.focal_px)
         then = nats.look(objective, tried)
         better = then.cost < seen.cost
         short = np.abs(step[:, :3]).max(axis=1) < ARRIVED_RAD
@@ -202,7 +205,7 @@ def minimize(objective: Objective, state: State, most_iterations: int) -> Soluti
             state, seen = tried, then
         elif better.any():
             state, seen = tried.where(better, state), then.where(better, seen)
-        damping = np.clip(np.where(better, damping / 10, damping * 10), LEAST_DAMPING, MOST_DAMPING)
+        damping = np.where(better, np.maximum(damping / 10, LEAST_DAMPING), damping * 10)
         ended = arrived | (damping >= MOST_DAMPING) | (iteration == most_iterations)
         if ended.any():
             here = Solution(state, seen, inverse, np.full(len(rows), iteration), arrived)
@@ -214,13 +217,14 @@ def minimize(objective: Objective, state: State, most_iterations: int) -> Soluti
             rows, damping, better = rows[going], damping[going], better[going]
             objective, here = objective.rows(going), here.rows(going)
             state, seen, inverse = here.state, here.look, here.covariance
-        gradient = nats.gradient(objective, state, seen)
+        by = nats.slopes(objective, state, seen)
+        gradient = nats.gradient(objective, state, seen, by)
         stale = ~better if NEAR <= iteration < SLOW else np.ones(len(rows), bool)
         if stale.all():
-            inverse = _inverse(nats.curvature(objective, state, seen), damping)
+            inverse = _inverse(nats.curvature(objective, seen, by), damping)
         elif stale.any():
             inverse = inverse.copy()
-            some = nats.curvature(objective.rows(stale), state.rows(stale), seen.rows(stale))
+            some = nats.curvature(objective.rows(stale), seen.rows(stale), by.rows(stale))
             inverse[stale] = _inverse(some, damping[stale])
     return parts[0] if len(parts) == 1 else Solution.joined(parts).rows(np.argsort(np.concatenate(order)))
 
@@ -253,10 +257,11 @@ def objective_of(
             observation.rotation_covariance * (1 / settings.rotation_share - 1),
             settings.uniform,
         )
+    points_px = np.where(seen[:, :, None], observation.points_px - (camera.cx, camera.cy), 0.0)
     return Objective(
         basis=basis,
-        camera=camera,
-        points_px=np.where(seen[:, :, None], observation.points_px, 0.0),
+        focal_px=np.array([[camera.fx], [camera.fy]]),
+        points_px=points_px.transpose(0, 2, 1).copy(),
         weight=weight,
         rotation=rotation,
         coefficient_mean=np.zeros((len(observation), count)),
@@ -296,55 +301,71 @@ def _at_a_likely_distance(state: State, log_focal_precision: float | None) -> St
 
 
 def answers(
-    objective: Objective, solution: Solution, shape: ShapeModel, settings: FitSettings
+    objective: Objective,
+    solution: Solution,
+    shape: ShapeModel,
+    settings: FitSettings,
+    misfit: Floats | None = None,
 ) -> list[HeadFit | Unknown]:
-    """What minimisations found, in plain values; Unknown where an end means nothing."""
-    state, covariance, camera = solution.state, solution.covariance, objective.camera
-    turn_rad = np.sqrt(np.einsum("nii->n", covariance[:, :3, :3]) / 3)
+    """What minimisations found, in plain values; Unknown where an end means nothing. misfit (n,): `misfits`,
+    where they are known already.
+    """
+    state, covariance = solution.state, solution.covariance
+    turn_rad = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2) / 3)
     if objective.rotation is not None:
         turn_rad /= np.sqrt(1 - settings.rotation_share)
-    spread_deg = np.degrees(ANGLE_OF_SPREAD * turn_rad)
-    position_spread = _position_spread_m(state, covariance, camera)
-    misfit = _misfit(objective, solution.look)
+    spread_deg = np.degrees(ANGLE_OF_SPREAD * turn_rad).tolist()
+    misfit = misfits(objective, solution.look) if misfit is None else misfit
     weight = objective.weight * solution.look.share
-    squared_px = (solution.look.residual_px**2).sum(axis=2)
-    error_px = np.sqrt((weight * squared_px).sum(axis=1) / weight.sum(axis=1))
+    squared_px = (solution.look.residual_px**2).sum(axis=1)
+    error_px = np.sqrt((weight * squared_px).sum(axis=1) / weight.sum(axis=1)).tolist()
+    position_spread = _position_spread_m(state, covariance, objective.focal_px)
+    identity, expression = _padded(objective, state.coefficients, shape)
+    focal_px = state.focal_px(objective.focal_px)[:, 0, 0].tolist()
     found: list[HeadFit | Unknown] = []
-    for i in range(len(state.matrix)):
-        reason = _reason_against(solution, i, spread_deg[i], misfit[i])
+    for i, reason in enumerate(_reasons_against(solution, spread_deg, misfit.tolist())):
         if reason is not None:
             found.append(Unknown(reason))
             continue
-        identity, expression = _padded(objective, state.coefficients[i], shape)
-        focal = None if objective.log_focal_precision is None else camera.fx * np.exp(state.log_focal[i])
         found.append(
             HeadFit(
-                rotation=Rotation(state.matrix[i]),
+                rotation=Rotation.trusted(state.matrix[i]),
                 position_m=state.position_m[i],
                 position_spread_m=position_spread[i],
-                spread_deg=float(spread_deg[i]),
-                identity=identity,
-                expression=expression,
-                focal_px=None if focal is None else float(focal),
-                error_px=float(error_px[i]),
+                spread_deg=spread_deg[i],
+                identity=identity[i],
+                expression=expression[i],
+                focal_px=None if objective.log_focal_precision is None else focal_px[i],
+                error_px=error_px[i],
                 iterations=int(solution.iterations[i]),
             )
         )
     return found
 
 
-def _reason_against(solution: Solution, i: int, spread_deg: float, misfit: float) -> str | None:
-    if not np.isfinite(solution.look.cost[i]):
-        return "behind the camera"
-    if not solution.arrived[i]:
-        return f"did not converge in {solution.iterations[i]} steps"
-    if not misfit <= WORST_MISFIT:
-        return (
-            f"the points are no head's: half of them lie {100 * misfit:.0f} % of their extent off the nearest"
-        )
-    if not spread_deg <= WIDEST_SPREAD_DEG:
-        return f"the points do not fix the rotation: its spread is {spread_deg:.0f} deg"
-    return None
+def _reasons_against(
+    solution: Solution, spread_deg: list[float], misfit: list[float]
+) -> Iterator[str | None]:
+    """For every head None, or why its end means nothing."""
+    ends = zip(
+        np.isfinite(solution.look.cost).tolist(),
+        solution.arrived.tolist(),
+        solution.iterations.tolist(),
+        misfit,
+        spread_deg,
+        strict=True,
+    )
+    for in_front, arrived, iterations, off, spread in ends:
+        if not in_front:
+            yield "behind the camera"
+        elif not arrived:
+            yield f"did not converge in {iterations} steps"
+        elif not off <= WORST_MISFIT:
+            yield f"the points are no head's: half lie {100 * off:.0f} % of their extent off the nearest"
+        elif not spread <= WIDEST_SPREAD_DEG:
+            yield f"the points do not fix the rotation: its spread is {spread:.0f} deg"
+        else:
+            yield None
 
 
 def _fit(
@@ -371,10 +392,11 @@ def _fit_good(
     depth_m = state.position_m[:, 2] * np.exp(-state.log_focal)  # at the camera's focal length
     objective = objective_of(observation, shape, settings, depth_m, log_focal_precision)
     solution = minimize(objective, state, settings.most_iterations)
-    found = answers(objective, solution, shape, settings)
+    misfit = misfits(objective, solution.look)
+    found = answers(objective, solution, shape, settings, misfit)
     doubtful = np.flatnonzero(
         ~solution.arrived
-        | ~(_misfit(objective, solution.look) < DOUBTFUL_MISFIT)
+        | ~(misfit < DOUBTFUL_MISFIT)
         | ~(np.einsum("nij,nij->n", solution.state.matrix, observation.rotation.matrix) > DOUBTFUL_TRACE)
     )
     if len(doubtful):  # the network may be wrong: from the points' own starts as well
@@ -425,32 +447,29 @@ def _rotations_to_start_from(observation: Observation, shape: ShapeModel) -> Flo
     return np.stack([*network, far, mirrored, *np.where(np.isnan(pnp), far, pnp)])
 
 
-def _position_spread_m(state: State, covariance: Floats, camera: Camera) -> Floats:
+def _position_spread_m(state: State, covariance: Floats, focal_px: Floats) -> Floats:
     """(n, 3) from the covariance of the shift and the log distance (see `objective`)."""
-    n = len(covariance)
-    change = np.zeros((n, 3, 3))
-    focal = np.exp(state.log_focal)
-    change[:, 0, 0] = state.position_m[:, 2] / (camera.fx * focal)
-    change[:, 1, 1] = state.position_m[:, 2] / (camera.fy * focal)
+    change = np.zeros((len(covariance), 3, 3))
+    change[:, [0, 1], [0, 1]] = state.position_m[:, 2:] / state.focal_px(focal_px)[:, :, 0]
     change[:, :, 2] = state.position_m
-    spread: Floats = np.sqrt(np.einsum("nij,njk,nik->ni", change, covariance[:, 3:6, 3:6], change))
-    return spread
+    return np.asarray(np.sqrt(((change @ covariance[:, 3:6, 3:6]) * change).sum(axis=2)))
 
 
-def _misfit(objective: Objective, seen: Look) -> Floats:
+def misfits(objective: Objective, seen: Look) -> Floats:
     """(n,) median distance of the seen points from the fitted head, over the larger side of their box."""
-    weighted = objective.weight > 0
-    squared_px = np.sort(np.where(weighted, (seen.residual_px**2).sum(axis=2), np.inf), axis=1)
-    middle = weighted.sum(axis=1) // 2
-    high = np.where(weighted[:, :, None], objective.points_px, -np.inf).max(axis=1)
-    low = np.where(weighted[:, :, None], objective.points_px, np.inf).min(axis=1)
+    unseen = objective.weight == 0
+    middle = (unseen.shape[1] - unseen.sum(axis=1)) // 2
+    squared_px = np.where(unseen, np.inf, (seen.residual_px**2).sum(axis=1))
+    squared_px.sort(axis=1)
+    high = np.where(unseen[:, None], -np.inf, objective.points_px).max(axis=2)
+    low = np.where(unseen[:, None], np.inf, objective.points_px).min(axis=2)
     return np.asarray(np.sqrt(squared_px[np.arange(len(middle)), middle]) / (high - low).max(axis=1))
 
 
 def _padded(objective: Objective, coefficients: Floats, shape: ShapeModel) -> tuple[Floats, Floats]:
-    """Identity (Ki,) and expression (Ke,) of the whole model, 0 where a mode was not fitted."""
-    identity, expression = np.zeros(shape.identity_count), np.zeros(shape.expression_count)
-    count = objective.basis.identity_count
-    identity[:count] = coefficients[:count]
-    expression[: objective.basis.expression_count] = coefficients[count:]
+    """Identity (n, Ki) and expression (n, Ke) of the whole model, 0 where a mode was not fitted."""
+    basis, n = objective.basis, len(coefficients)
+    identity, expression = np.zeros((n, shape.identity_count)), np.zeros((n, shape.expression_count))
+    identity[:, : basis.identity_count] = coefficients[:, : basis.identity_count]
+    expression[:, : basis.expression_count] = coefficients[:, basis.identity_count :]
     return identity, expression

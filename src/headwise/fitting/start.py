@@ -46,11 +46,12 @@ def reasons_against(observation: Observation) -> tuple[str | None, ...]:
 
 def _extents_px(points_px: Floats, seen: NDArray[np.bool_]) -> Floats:
     """(n, 2) standard deviations of the seen points along their main axes, the larger first."""
-    count = np.maximum(seen.sum(axis=1), 1)[:, None]
+    count = np.maximum(seen.sum(axis=1), 1)
     points = np.where(seen[:, :, None], points_px, 0.0)
-    centred = np.where(seen[:, :, None], points - (points.sum(axis=1) / count)[:, None], 0.0)
-    xx, yy = ((centred**2).sum(axis=1) / count).T
-    xy = (centred[:, :, 0] * centred[:, :, 1]).sum(axis=1) / count[:, 0]
+    centred = points - (points.sum(axis=1) / count[:, None])[:, None]
+    centred *= seen[:, :, None]
+    moments = centred.transpose(0, 2, 1) @ centred
+    xx, yy, xy = moments[:, 0, 0] / count, moments[:, 1, 1] / count, moments[:, 0, 1] / count
     middle, half = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
     extents: Floats = np.sqrt(np.maximum(np.stack([middle + half, middle - half], axis=1), 0.0))
     return extents
@@ -63,16 +64,16 @@ def positions(matrix: Floats, points_m: Floats, points_px: Floats, weight: Float
     the head's depth over its distance; never below zero.
     """
     share = weight / weight.sum(axis=1, keepdims=True)
-    rotated = points_m @ matrix.transpose(0, 2, 1)
-    centre_m = (share[:, :, None] * rotated).sum(axis=1)
+    centre_m = share @ points_m  # head frame
+    moments_m2 = (points_m.T * share[:, None]) @ points_m - centre_m[:, :, None] * centre_m[:, None]
+    across = matrix[:, :2]
+    size_m2 = ((across @ moments_m2) * across).sum(axis=(1, 2))
     slopes = (points_px - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
-    centre = (share[:, :, None] * slopes).sum(axis=1)
-    across_m = rotated[:, :, :2] - centre_m[:, None, :2]
-    across = slopes - centre[:, None]
-    size_m2 = (share[:, :, None] * across_m**2).sum(axis=(1, 2))
-    size2 = (share[:, :, None] * across**2).sum(axis=(1, 2))
+    centre = (share[:, None] @ slopes)[:, 0]
+    slopes -= centre[:, None]
+    size2 = (share[:, None] @ slopes**2).sum(axis=(1, 2))
     depth = np.sqrt(size_m2 / size2)
-    position = -centre_m
+    position = -(matrix @ centre_m[:, :, None])[:, :, 0]
     position[:, :2] += centre * depth[:, None]
     position[:, 2] = np.maximum(position[:, 2] + depth, depth / 2)
     return np.asarray(position)
