@@ -19,6 +19,8 @@ SINGULARITY = 1e-7
 """Below this cosine of the middle angle the outer two cannot be told apart, and roll is set to 0."""
 
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
+_CROSS = np.zeros((3, 9))  # from a vector to the rows of the matrix that crosses with it
+_CROSS[[0, 1, 2], [7, 2, 3]], _CROSS[[0, 1, 2], [5, 6, 1]] = 1, -1
 
 
 class Euler(NamedTuple):
@@ -101,11 +103,12 @@ class Rotation:
         rotvec = np.asarray(radians, dtype=np.float64)
         if rotvec.ndim < 1 or rotvec.shape[-1] != 3:
             raise RotationError(f"rotation vectors need an array (..., 3), got shape {rotvec.shape}")
-        angle = np.linalg.norm(rotvec, axis=-1, keepdims=True)
-        half_sine_over_angle = np.sinc(angle / (2 * np.pi)) / 2
-        return cls.from_quaternion(
-            np.concatenate([np.cos(angle / 2), rotvec * half_sine_over_angle], axis=-1)
-        )
+        angle = np.sqrt((rotvec * rotvec).sum(axis=-1))[..., None, None]
+        cross = cross_matrix(rotvec)  # Rodrigues: 1 + sin a / a K + (1 - cos a) / a² K²
+        matrix = np.sinc(angle / np.pi) * cross
+        matrix += (np.sinc(angle / (2 * np.pi)) ** 2 / 2) * (cross @ cross)
+        matrix += np.eye(3)
+        return cls.trusted(matrix)
 
     @classmethod
     def from_6d(cls, a: ArrayLike) -> "Rotation":
@@ -153,9 +156,12 @@ class Rotation:
         m = self.matrix
         xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
         wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+        ww = 1 + xx + yy + zz  # four times w squared
+        if ww.min(initial=4.0) > 1:  # less than a third of a turn: nothing is lost by dividing by w
+            return np.asarray(np.stack([ww, wx, wy, wz], axis=-1) / (2 * np.sqrt(ww))[..., None])
         xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
         rows = [  # 4 q qᵀ: each row is q times one of its parts; the row of the largest part loses no digits
-            [1 + xx + yy + zz, wx, wy, wz],
+            [ww, wx, wy, wz],
             [wx, 1 + xx - yy - zz, xy, xz],
             [wy, xy, 1 - xx + yy - zz, yz],
             [wz, xz, yz, 1 - xx - yy + zz],
@@ -171,7 +177,7 @@ class Rotation:
     def rotvec(self) -> Floats:
         """(*batch, 3) axis times angle in radians, angle in [0, pi]."""
         quaternion = self.quaternion
-        sine = np.linalg.norm(quaternion[..., 1:], axis=-1, keepdims=True)
+        sine = np.sqrt((quaternion[..., 1:] ** 2).sum(axis=-1, keepdims=True))
         half_angle = np.arctan2(sine, quaternion[..., :1])
         angle_over_sine = np.divide(2 * half_angle, sine, out=np.full_like(sine, 2.0), where=sine > 0)
         rotvec: Floats = quaternion[..., 1:] * angle_over_sine
@@ -238,11 +244,18 @@ class Rotation:
 
     def __getitem__(self, index: Any) -> "Rotation":
         """Index the batch as numpy would; the 3x3 axes cannot be indexed."""
+        if isinstance(index, int) and self.matrix.ndim > 2:
+            return Rotation.trusted(self.matrix[index])
         rows = np.arange(int(np.prod(self.batch_shape))).reshape(self.batch_shape)[index]
         return Rotation.trusted(self.matrix.reshape(-1, 3, 3)[rows].copy())
 
     def __iter__(self) -> Iterator["Rotation"]:
         return (self[i] for i in range(len(self)))
+
+
+def cross_matrix(vectors: Floats) -> Floats:
+    """(..., 3, 3) with cross_matrix(v) @ u = v x u, of vectors (..., 3)."""
+    return (vectors @ _CROSS).reshape(*vectors.shape, 3)
 
 
 def _about_axis(axis: int, angle_deg: ArrayLike) -> Floats:

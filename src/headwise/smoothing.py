@@ -38,17 +38,18 @@ RESTART_S = 0.5  # after a longer gap the past says nothing about the present
 class OneEuroFilter(Generic[Value]):
     """The filter for any kind of value that has a tangent space.
 
-    ``step(a, b)`` is the tangent vector that leads from a to b, ``moved(a, v)`` goes from a along v.
+    ``steps(a, b, to)`` are the tangent vectors (2, k) that lead from a and from b to a third value,
+    ``moved(a, v)`` goes from a along v.
     """
 
     def __init__(
         self,
         settings: OneEuro,
-        step: Callable[[Value, Value], Floats],
+        steps: Callable[[Value, Value, Value], Floats],
         moved: Callable[[Value, Floats], Value],
     ) -> None:
         self._settings = settings
-        self._step = step
+        self._steps = steps
         self._moved = moved
         self._last: tuple[Value, Value, float] | None = None  # filtered, measured, seconds
         self._speed: Floats = np.zeros(1)
@@ -69,24 +70,27 @@ class OneEuroFilter(Generic[Value]):
         elapsed_s = time_s - last_s
         if elapsed_s <= 0:
             return filtered
-        speed = self._step(measured, value) / elapsed_s
+        since_measured, since_filtered = self._steps(measured, filtered, value)
+        speed = since_measured / elapsed_s
         self._speed = self._speed + _trust(self._settings.speed_cutoff_hz, elapsed_s) * (speed - self._speed)
-        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * float(np.linalg.norm(self._speed))
-        return self._moved(filtered, _trust(cutoff_hz, elapsed_s) * self._step(filtered, value))
+        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * math.hypot(*self._speed.tolist())
+        return self._moved(filtered, _trust(cutoff_hz, elapsed_s) * since_filtered)
 
 
 def rotation_filter(settings: OneEuro = ROTATION) -> OneEuroFilter[Rotation]:
     """For one rotation; tangent vectors are rotation vectors in the head's frame, radians."""
     return OneEuroFilter(
         settings,
-        step=lambda a, b: (a.inverse() @ b).rotvec,
+        steps=lambda a, b, to: (Rotation.trusted(np.array([a.matrix.T, b.matrix.T])) @ to).rotvec,
         moved=lambda a, v: a @ Rotation.from_rotvec(v),
     )
 
 
 def vector_filter(settings: OneEuro = POSITION) -> OneEuroFilter[Floats]:
     """For one vector, such as a position in metres."""
-    return OneEuroFilter(settings, step=lambda a, b: b - a, moved=lambda a, v: a + v)
+    return OneEuroFilter(
+        settings, steps=lambda a, b, to: np.array([to - a, to - b]), moved=lambda a, v: a + v
+    )
 
 
 class PoseFilter:

@@ -54,6 +54,14 @@ class Warp:
         object.__setattr__(self, "matrix", matrix)
 
     @classmethod
+    def _trusted(cls, matrix: NDArray[np.float64]) -> "Warp":
+        """What warps make of warps: a check would cost more than the arithmetic."""
+        warp = object.__new__(cls)
+        matrix.setflags(write=False)
+        object.__setattr__(warp, "matrix", matrix)
+        return warp
+
+    @classmethod
     def identity(cls) -> "Warp":
         return cls(np.eye(2, 3))
 
@@ -103,13 +111,13 @@ class Warp:
         """c_from_a = c_from_b @ b_from_a."""
         matrix = self.matrix[:, :2] @ other.matrix
         matrix[:, 2] += self.matrix[:, 2]
-        return Warp(matrix)
+        return Warp._trusted(matrix)
 
     def inverse(self) -> "Warp":
         """source_from_target."""
         (a, b, x), (c, d, y) = self.matrix.tolist()
         area = a * a + c * c  # a similarity's inverse is its transpose over its scale squared
-        return Warp(np.array([[a, c, -(a * x + c * y)], [b, d, -(b * x + d * y)]]) / area)
+        return Warp._trusted(np.array([[a, c, -(a * x + c * y)], [b, d, -(b * x + d * y)]]) / area)
 
     def points(self, xy: ArrayLike) -> NDArray[np.float64]:
         """Target points (..., 2) of source points (..., 2); left-right names: `conventions.FLIP_68`."""

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwise.fitting.shape_model import ShapeModel
+from headwise.rotation import cross_matrix
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.bool_] | NDArray[np.intp]
@@ -48,8 +49,6 @@ DEFINITION_M[17:27] = 0.003
 DEFINITION_M[27:30] = 0.003
 DEFINITION_M.setflags(write=False)
 FIRST_AXIS, SECOND_AXIS = np.triu_indices(3)
-CROSS = np.zeros((3, 9))  # from a vector to the matrix that crosses with it, row after row
-CROSS[[0, 1, 2], [7, 2, 3]], CROSS[[0, 1, 2], [5, 6, 1]] = 1, -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -389,8 +388,3 @@ def chord_change(chord_: Floats, cosine: Floats) -> Floats:
     change = 0.5 * cross_matrix(chord_)
     change.reshape(-1, 9)[:, ::4] += cosine[:, None]
     return change
-
-
-def cross_matrix(v: Floats) -> Floats:
-    """(n, 3, 3) with cross_matrix(v) @ u = v x u."""
-    return (v @ CROSS).reshape(-1, 3, 3)

@@ -9,7 +9,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headwise.boxes import Box
+import numpy as np
+from numpy.typing import NDArray
+
+from headwise.boxes import Box, iou_matrix
 from headwise.errors import SettingsError
 
 VELOCITY_MEMORY_S = 0.15  # time constant with which new measurements replace the old velocity
@@ -79,29 +82,34 @@ class MotionTracker:
         return self._heads[key].track
 
     def _match(self, boxes: Sequence[Box], time_s: float) -> dict[int, _Head]:
-        pairs = [
-            (likeness, i, head)
-            for head in self._heads.values()
-            for i, box in enumerate(boxes)
-            if (likeness := self._likeness(head, box, time_s)) is not None
-        ]
+        heads = list(self._heads.values())
+        likeness = self._likeness(heads, boxes, time_s)
         matched: dict[int, _Head] = {}
         taken: set[int] = set()
-        for _, i, head in sorted(pairs, key=lambda pair: -pair[0]):
-            if i not in matched and head.key not in taken:
-                matched[i] = head
-                taken.add(head.key)
+        rows, columns = np.nonzero(np.isfinite(likeness))
+        for best in np.argsort(-likeness[rows, columns], kind="stable").tolist():
+            row, i = int(rows[best]), int(columns[best])
+            if i not in matched and row not in taken:
+                matched[i] = heads[row]
+                taken.add(row)
         return matched
 
-    def _likeness(self, head: _Head, box: Box, time_s: float) -> float | None:
-        """How well a box fits a head's prediction, higher is better; None: it cannot be that head."""
-        predicted = head.predicted(time_s)
-        growth = max(box.side / predicted.side, predicted.side / box.side)
-        distance = math.dist(box.center, predicted.center) / max(box.side, predicted.side)
-        if growth > LARGEST_GROWTH or distance > REACH + REACH_PER_S * max(0.0, time_s - head.seen_s):
-            return None
-        was_hidden = head.seen_s < self._updated_s
-        return predicted.iou(box) - distance - UNSEEN_PENALTY * was_hidden
+    def _likeness(self, heads: Sequence[_Head], boxes: Sequence[Box], time_s: float) -> NDArray[np.float64]:
+        """(heads, boxes) how well a box fits a head's prediction, higher is better; -inf: it cannot be it."""
+        expected = np.array([tuple(head.predicted(time_s)) for head in heads]).reshape(-1, 4)
+        found = np.array([tuple(box) for box in boxes]).reshape(-1, 4)
+        seen_s = np.array([head.seen_s for head in heads])
+        expected_side, found_side = _sides(expected)[:, None], _sides(found)[None]
+        apart = ((expected[:, :2] + expected[:, 2:])[:, None] - (found[:, :2] + found[:, 2:])[None]) / 2
+        larger = np.maximum(expected_side, found_side)
+        distance = np.hypot(apart[:, :, 0], apart[:, :, 1]) / larger
+        reach = REACH + REACH_PER_S * np.maximum(0.0, time_s - seen_s)
+        possible = (distance <= reach[:, None]) & (
+            larger <= LARGEST_GROWTH * np.minimum(expected_side, found_side)
+        )
+        was_hidden = (seen_s < self._updated_s)[:, None]
+        likeness = iou_matrix(expected, found) - distance - UNSEEN_PENALTY * was_hidden
+        return np.where(possible, likeness, -np.inf)
 
     def _new(self, box: Box, time_s: float) -> _Head:
         self._keys += 1
@@ -118,6 +126,11 @@ class MotionTracker:
         gone = [key for key, head in self._heads.items() if time_s - head.seen_s > self._memory_s]
         for key in gone:
             del self._heads[key]
+
+
+def _sides(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) the longer sides of boxes (n, 4)."""
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0.0))
 
 
 def create(*, memory_s: float = 1.0, confirm_hits: int = 3, confirm_score: float = 0.8) -> MotionTracker:
