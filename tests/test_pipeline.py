@@ -47,6 +47,9 @@ class SeesDouble:
     def __init__(self, detector: Detector) -> None:
         self.name, self.threshold, self._detector = detector.name, detector.threshold, detector
 
+    def coarse(self) -> Detector:
+        return self
+
     def __call__(self, image: np.ndarray) -> tuple[Detection, ...]:
         found = self._detector(image)
         return (*(Detection(d.box.scaled(0.8), d.score / 2) for d in found), *found)

@@ -1,14 +1,16 @@
 """The heads of one stream: the detector looks now and then, the pose network follows in between.
 
 The pose network's own 68 points give the box of the next frame, so a followed frame costs one small network.
-The detector looks every ``look_every_s``, and at once, in the same frame, when a followed head gets
-uncertain: its points leave the box they were expected in, their spread is large, or the box leaves the
-picture or falls onto another head's. A head that the detector misses is followed on for ``unseen_s``; the
-tracker remembers its id longer.
+The detector looks every ``look_every_s``: closely every ``close_look_every_s`` and as long as no head is
+followed, else coarsely, which is several times as fast and sees all but small heads. It looks closely at
+once, in the same frame, when a followed head gets uncertain: its points leave the box they were expected in,
+their spread is large, or the box leaves the picture or falls onto another head's. A head that the detector
+misses is followed on for ``unseen_s``; the tracker remembers its id longer.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,7 +31,8 @@ class Following:
     """When to trust the following, and for how long."""
 
     look_every_s: float = 0.16  # every fifth frame at 30 frames a second
-    unseen_s: float = 0.5  # how long a head is followed that the detector does not confirm
+    close_look_every_s: float = 0.48
+    unseen_s: float = 0.52  # how long a head is followed that the detector does not confirm
     largest_spread_deg: float = 25.0  # beyond it the pose network itself doubts
     same_head_iou: float = SAME_HEAD_IOU  # two boxes that overlap more are of one head
     plausible_iou: float = 0.4  # of the box of the points with the box they were looked for in
@@ -66,12 +69,12 @@ class Follower:
         following: Following,
         smooth: bool,
     ) -> None:
-        self._detector = detector
+        self._detector, self._coarse_detector = detector, detector.coarse()
         self._estimator = estimator
         self._tracker = tracker
         self._following = following
         self._smooth = smooth
-        self._looked_s: float | None = None
+        self._looked_s = self._looked_closely_s = -math.inf
         self._last: dict[int, _Sighting] = {}  # the heads of the last frame, by the tracker's key
         self._filters: dict[int, PoseFilter] = {}
 
@@ -79,10 +82,11 @@ class Follower:
         """The heads of the next frame, (H, W, 3) RGB, taken ``time_s`` into the stream."""
         moved = self._tracker.predict(time_s)
         expected = [replace(self._last[key].candidate, box=moved[key]) for key in self._last if key in moved]
-        sightings = [] if self._look_is_due(time_s) else self._sight(image, expected, camera)
-        if self._look_is_due(time_s) or not all(sighting.certain for sighting in sightings):
-            self._looked_s = time_s
-            candidates = self._merged(self._detector(image), expected, time_s)
+        look_is_due = self._is_due(self._looked_s, self._following.look_every_s, time_s)
+        sightings = [] if look_is_due else self._sight(image, expected, camera)
+        if look_is_due or not all(sighting.certain for sighting in sightings):
+            found = self._look(image, time_s, closely=not look_is_due or not expected)
+            candidates = self._merged(found, expected, time_s)
             sightings = [
                 sighting
                 for sighting in self._sight(image, candidates, camera)
@@ -94,8 +98,16 @@ class Follower:
         self._filters = {key: self._filters[key] for key in self._filters.keys() & {*moved, *self._last}}
         return tuple(self._face(key, sighting, time_s) for key, sighting in self._last.items())
 
-    def _look_is_due(self, time_s: float) -> bool:
-        return self._looked_s is None or not 0 <= time_s - self._looked_s < self._following.look_every_s
+    @staticmethod
+    def _is_due(last_s: float, every_s: float, time_s: float) -> bool:
+        return not 0 <= time_s - last_s < every_s
+
+    def _look(self, image: NDArray[np.uint8], time_s: float, closely: bool) -> Sequence[Detection]:
+        self._looked_s = time_s
+        if closely or self._is_due(self._looked_closely_s, self._following.close_look_every_s, time_s):
+            self._looked_closely_s = time_s
+            return self._detector(image)
+        return self._coarse_detector(image)
 
     def _merged(
         self, found: Sequence[Detection], expected: Sequence[_Candidate], time_s: float
