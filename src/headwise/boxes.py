@@ -94,17 +94,16 @@ def iou_matrix(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """(n, m) overlap over union of boxes a (n, 4) and b (m, 4)."""
     a = np.asarray(a, dtype=np.float64).reshape(-1, 4)
     b = np.asarray(b, dtype=np.float64).reshape(-1, 4)
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    overlap = np.clip(bottom_right - top_left, 0, None).prod(axis=2)
-    union = _areas(a)[:, None] + _areas(b)[None, :] - overlap
+    a, b = a.T[:, :, None], b.T[:, None, :]
+    overlap = _area(np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:]))
+    union = _area(a[:2], a[2:]) + _area(b[:2], b[2:]) - overlap
     iou: NDArray[np.float64] = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
     return iou
 
 
-def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    areas: NDArray[np.float64] = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
-    return areas
+def _area(top_left: NDArray[np.float64], bottom_right: NDArray[np.float64]) -> NDArray[np.float64]:
+    width, height = np.maximum(bottom_right - top_left, 0.0)
+    return np.asarray(width * height)
 
 
 def non_maximum_suppression(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float) -> NDArray[np.intp]:

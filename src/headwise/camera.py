@@ -124,11 +124,15 @@ class Camera:
 
         camera_from_head = camera.camera_from_ray(box.center) @ crop_from_head
         """
-        x, y, z = np.moveaxis(self.ray(point_px), -1, 0)
+        slopes = self.slopes(point_px)
+        z = 1 / np.sqrt(1 + (slopes**2).sum(axis=-1))
+        x, y = slopes[..., 0] * z, slopes[..., 1] * z
         near = 1 / (1 + z)  # rays point forward, so 1 + z > 1
-        rows = [[1 - x * x * near, -x * y * near, x], [-x * y * near, 1 - y * y * near, y], [-x, -y, z]]
-        matrix = np.moveaxis(np.array(rows), (0, 1), (-2, -1))
-        return Rotation.trusted(np.ascontiguousarray(matrix))
+        matrix = np.empty((*z.shape, 3, 3))
+        matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 2, 2] = 1 - x * x * near, 1 - y * y * near, z
+        matrix[..., 0, 1] = matrix[..., 1, 0] = -x * y * near
+        matrix[..., 0, 2], matrix[..., 1, 2], matrix[..., 2, 0], matrix[..., 2, 1] = x, y, -x, -y
+        return Rotation.trusted(matrix)
 
 
 def _from_json(path: Path) -> tuple[float, ...]:

@@ -24,9 +24,8 @@ SAME_BOX_IOU = (0.95, 0.7)
 """Of a box with the box of the points found in it; above, a second, a third look shows the same."""
 SAME_HEAD_IOU = 0.5  # of two boxes of points; above, they are of one head
 SECOND_LOOK_SCALE = 1.05  # of the box of the points: they shrink a little towards their mean
-SINGULAR = (
-    1e-9  # smallest ratio of the eigenvalues of the normal equations; below: the points do not fix a position
-)
+SINGULAR = 1e-9
+"""Smallest variance of the points' slopes, the seen ones', below which they lie in one place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,29 +166,23 @@ def position_from_points(
     points_m = mean_points_m() if points_m is None else points_m
     if points_m is None:
         return [None] * len(keypoints)
-    rotated = points_m @ np.swapaxes(camera_from_head.matrix, -1, -2)  # (n, p, 3)
-    slopes = camera.slopes(keypoints)  # (n, p, 2)
-    right_side = slopes * rotated[..., 2:] - rotated[..., :2]
-    normal, moment = _normal_equations(slopes, right_side, visibility)
-    eigenvalues = np.linalg.eigvalsh(normal)
-    solvable = (visibility.sum(axis=1) >= FEWEST_POINTS) & (eigenvalues[:, 0] > SINGULAR * eigenvalues[:, 2])
-    normal[~solvable] = np.eye(3)
-    positions = np.linalg.solve(normal, moment[..., None])[..., 0]
-    in_front = solvable & (positions[:, 2] > 0) & np.isfinite(positions).all(axis=1)
-    return [position if good else None for position, good in zip(positions, in_front, strict=True)]
-
-
-def _normal_equations(
-    slopes: NDArray[np.float64], right_side: NDArray[np.float64], weight: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A^T W A (n, 3, 3) and A^T W b (n, 3) of the rows [1 0 -x] t = b_x and [0 1 -y] t = b_y."""
-    total = weight.sum(axis=1)
-    mean_slope = (weight[..., None] * slopes).sum(axis=1)
-    normal = np.zeros((len(weight), 3, 3))
-    normal[:, 0, 0] = normal[:, 1, 1] = total
-    normal[:, :2, 2] = normal[:, 2, :2] = -mean_slope
-    normal[:, 2, 2] = (weight * (slopes**2).sum(axis=-1)).sum(axis=1)
-    moment = np.empty((len(weight), 3))
-    moment[:, :2] = (weight[..., None] * right_side).sum(axis=1)
-    moment[:, 2] = -(weight * (slopes * right_side).sum(axis=-1)).sum(axis=1)
-    return normal, moment
+    x, y, z = np.moveaxis(camera_from_head.matrix @ points_m.T, 1, 0)  # each (n, p)
+    slope_x, slope_y = np.moveaxis(camera.slopes(keypoints), 2, 0)
+    total = visibility.sum(axis=1)
+    solvable = total >= FEWEST_POINTS
+    weight = visibility / np.where(solvable, total, 1.0)[:, None]
+    right_x, right_y = slope_x * z - x, slope_y * z - y
+    mean_x, mean_y, slope_mean_x, slope_mean_y = (
+        (weight * values).sum(axis=1) for values in (right_x, right_y, slope_x, slope_y)
+    )
+    # Least squares: t_x and t_y put in from the first two normal equations, the third is one in t_z alone.
+    slope_x, slope_y = slope_x - slope_mean_x[:, None], slope_y - slope_mean_y[:, None]
+    variance = (weight * (slope_x * slope_x + slope_y * slope_y)).sum(axis=1)
+    solvable &= variance > SINGULAR
+    moment = (weight * (slope_x * right_x + slope_y * right_y)).sum(axis=1)
+    distance = -moment / np.where(solvable, variance, 1.0)
+    positions = np.stack(
+        [mean_x + slope_mean_x * distance, mean_y + slope_mean_y * distance, distance], axis=1
+    )
+    in_front = solvable & (distance > 0) & np.isfinite(positions).all(axis=1)
+    return [position if good else None for position, good in zip(positions, in_front.tolist(), strict=True)]

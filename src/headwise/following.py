@@ -149,6 +149,8 @@ class Follower:
 
     def _alone(self, boxes: Sequence[Box]) -> list[bool]:
         """Which boxes fall onto no other head's: two heads followed into one show that way."""
+        if len(boxes) < 2:
+            return [True] * len(boxes)
         overlap = iou_matrix([tuple(box) for box in boxes], [tuple(box) for box in boxes])
         np.fill_diagonal(overlap, 0)
         return [bool(row.max() < self._following.same_head_iou) for row in overlap]

@@ -18,6 +18,12 @@ ORTHONORMALITY_TOLERANCE = 1e-3
 SINGULARITY = 1e-7
 """Below this cosine of the middle angle the outer two cannot be told apart, and roll is set to 0."""
 
+ROUNDED = 1e-5
+"""Largest entry of RᵀR - I of a rotation in single precision."""
+
+NO_ANGLE = 1e-150
+"""Radians; keeps the quotients of small angles from being 0 / 0."""
+
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 _CROSS = np.zeros((3, 9))  # from a vector to the rows of the matrix that crosses with it
 _CROSS[[0, 1, 2], [7, 2, 3]], _CROSS[[0, 1, 2], [5, 6, 1]] = 1, -1
@@ -103,10 +109,10 @@ class Rotation:
         rotvec = np.asarray(radians, dtype=np.float64)
         if rotvec.ndim < 1 or rotvec.shape[-1] != 3:
             raise RotationError(f"rotation vectors need an array (..., 3), got shape {rotvec.shape}")
-        angle = np.sqrt((rotvec * rotvec).sum(axis=-1))[..., None, None]
+        angle = np.maximum(np.sqrt((rotvec * rotvec).sum(axis=-1)), NO_ANGLE)[..., None, None]
         cross = cross_matrix(rotvec)  # Rodrigues: 1 + sin a / a K + (1 - cos a) / a² K²
-        matrix = np.sinc(angle / np.pi) * cross
-        matrix += (np.sinc(angle / (2 * np.pi)) ** 2 / 2) * (cross @ cross)
+        matrix = (np.sin(angle) / angle) * cross
+        matrix += (2 * (np.sin(angle / 2) / angle) ** 2) * (cross @ cross)
         matrix += np.eye(3)
         return cls.trusted(matrix)
 
@@ -127,6 +133,9 @@ class Rotation:
         matrix = np.asarray(matrix, dtype=np.float64)
         if matrix.ndim < 2 or matrix.shape[-2:] != (3, 3) or not np.isfinite(matrix).all():
             raise RotationError(f"project needs a finite array (..., 3, 3), got shape {matrix.shape}")
+        off = np.swapaxes(matrix, -1, -2) @ matrix - np.eye(3)
+        if np.abs(off).max(initial=0.0) < ROUNDED and (np.linalg.det(matrix) > 0).all():
+            return cls.trusted(matrix - 0.5 * (matrix @ off))  # Newton's step: exact to ROUNDED²
         u, _, vt = np.linalg.svd(matrix)
         u = u.copy()
         u[..., 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
