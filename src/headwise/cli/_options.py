@@ -48,7 +48,9 @@ Threshold = Annotated[
     float | None, typer.Option(help="Smallest score of a head, 0 to 1 (default: the detector's)")
 ]
 Threads = Annotated[int, typer.Option(help="Cores that a network may use, 0: all.")]
-Runtime = Annotated[str, typer.Option(help="What runs the networks: onnxruntime, openvino, tvm or tensorrt.")]
+Runtime = Annotated[
+    str, typer.Option(help="What runs the networks: onnxruntime, openvino, tvm, ncnn, tensorrt.")
+]
 Smooth = Annotated[bool, typer.Option(help="Smooth the poses of videos and cameras.")]
 
 

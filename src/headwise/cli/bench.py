@@ -17,7 +17,7 @@ ROWS = {
     "picture_fps": "pictures per second",
     "video_fps": "video frames per second",
 }
-BUILT_ON_FIRST_USE = ("tvm", "tensorrt")
+BUILT_ON_FIRST_USE = ("ncnn", "tvm", "tensorrt")
 """Runtimes that compile a model for minutes: `--engines all` takes them only where they are named too."""
 
 

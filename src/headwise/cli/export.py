@@ -1,4 +1,4 @@
-"""`headwise export`: a trained run becomes a model file."""
+"""`headwise export`: a trained run becomes a model file, a model file what another engine loads."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ class Format(StrEnum):
     HALF = "half"
     INT8 = "int8"
     INT8_SYMMETRIC = "int8-symmetric"
+    NCNN = "ncnn"
+    OPENVINO = "openvino"
+    TENSORRT = "tensorrt"
+    TVM = "tvm"
+
+
+ENGINES = (Format.NCNN, Format.OPENVINO, Format.TENSORRT, Format.TVM)
 
 
 class Weights(StrEnum):
@@ -46,12 +53,24 @@ class Weights(StrEnum):
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run of `headwise train`.")],
-    data: Annotated[Path, typer.Option(help="The run's shards: inputs for the checks and for calibration.")],
-    out: Annotated[Path, typer.Option(help="The model file to write.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Folder of a run of `headwise train`; for an engine a model's name or file."),
+    ],
+    out: Annotated[Path, typer.Option(help="The model file to write; for an engine a folder.")],
+    data: Annotated[
+        Path | None, typer.Option(help="The run's shards: inputs for the checks and for calibration.")
+    ] = None,
     to: Annotated[
-        Format, typer.Option(help="float32, float16 weights, int8 convolutions, or those for TensorRT.")
+        Format,
+        typer.Option(
+            help="ONNX in float32, float16 weights, int8 or int8 for TensorRT; or an engine's files."
+        ),
     ] = Format.ONNX,
+    size: Annotated[
+        tuple[int, int],
+        typer.Option(metavar="WIDTH HEIGHT", help="Detector for an engine: the pictures' size."),
+    ] = (640, 480),
     checkpoint: Annotated[
         Weights, typer.Option(help="The run's last weights, or those of its best validation.")
     ] = Weights.LAST,
@@ -72,7 +91,15 @@ def command(
     ] = None,
     force: Annotated[bool, typer.Option(help="Write a smaller file that differs more than allowed.")] = False,
 ) -> None:
-    """Write a run's model file, its card inside, after checking that its numbers are the network's."""
+    """Write a run's model file, its card inside, after checking that its numbers are the network's.
+
+    Or, with --to ncnn, openvino, tensorrt or tvm, the files that such an engine loads, from a model file.
+    """
+    if to in ENGINES:
+        write_for_engine(to, run, out, size)
+        return
+    if data is None:
+        raise SettingsError(f"--to {to.value} needs the run's shards: --data FOLDER")
     from headwise.deployment.agreement import require
     from headwise.deployment.export import export_onnx
     from headwise.deployment.latency import median_ms
@@ -119,6 +146,25 @@ def command(
     typer.echo(
         f"{after_ms:.2f} ms for one input of {shape} px on one core; the float32 file {before_ms:.2f} ms"
     )
+
+
+def write_for_engine(engine: Format, model: Path, folder: Path, size: tuple[int, int]) -> None:
+    """Files of an engine from a model file or the package's model of that name."""
+    from headwise import plugins, weights
+
+    if model.is_dir():
+        raise SettingsError(f"{model} is a folder: export it to ONNX, then that file --to {engine.value}")
+    runtime = plugins.import_optional(f"headwise.runtimes.{engine.value}")
+    file = plugins.import_optional("headwise.runtimes._onnx_file").open_file(weights.find(model))
+    (width, height), sides = size, file.shape[1:3]
+    if any(isinstance(side, str) for side in sides):
+        if width < 32 or height < 32 or width % 32 or height % 32:
+            raise SettingsError(f"a detector's pictures have sides in multiples of 32, got {width}x{height}")
+    else:
+        height, width = sides
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in runtime.write(file, folder, height, width):
+        typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 def threshold_of(trained: Trained, wanted: float | None) -> float:

@@ -1,4 +1,8 @@
-"""Runtimes: one file runs one kind of model file. Each has ``create(model, *, threads=1) -> Model``."""
+"""Runtimes: one file runs one kind of model file. Each has ``create(model, *, threads=1) -> Model``.
+
+Those that compile a model first have also ``write(file, folder, height, width)``, which gives the files that
+it makes for pictures of that size.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class OnnxFile:
     """A checked file.
 
     ``label``: how messages name it. ``path``: None when bytes were given. ``shape``: of the input; a name in
-    it is a size that is free.
+    it is a size that is free. ``ranks``: numbers of axes of the outputs.
     """
 
     label: str
@@ -47,6 +47,7 @@ class OnnxFile:
     card: ModelCard
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
+    ranks: Mapping[str, int]
     shape: tuple[int | str, ...]
 
     @property
@@ -116,6 +117,7 @@ def open_file(model: str | Path | bytes) -> OnnxFile:
         card=card,
         inputs=element_types(inputs),
         outputs=element_types(session.get_outputs()),
+        ranks=MappingProxyType({node.name: len(node.shape) for node in session.get_outputs()}),
         shape=tuple(size or f"axis {axis}" for axis, size in enumerate(inputs[0].shape)),
     )
 

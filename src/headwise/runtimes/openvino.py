@@ -63,6 +63,22 @@ def create(model: str | Path | bytes, *, threads: int = 1) -> OpenvinoModel:
     return OpenvinoModel(compiled, file)
 
 
+def write(file: OnnxFile, folder: Path, height: int, width: int) -> tuple[Path, ...]:  # noqa: ARG001
+    """OpenVINO's own pair (.xml, .bin) in a folder, for other programs, with the free sizes of the ONNX file.
+
+    Raises ModelError.
+    """
+    stem = "model" if file.path is None else file.path.stem
+    graph = folder / f"{stem}.xml"
+    try:
+        openvino.save_model(
+            openvino.Core().read_model(io.BytesIO(file.content)), graph, compress_to_fp16=False
+        )
+    except RuntimeError as error:
+        raise ModelError(f"{file.label}: OpenVINO cannot read this model ({_cause(error)})") from error
+    return graph, graph.with_suffix(".bin")
+
+
 def _settings(threads: int) -> dict[str, Any]:
     return {
         "PERFORMANCE_HINT": "LATENCY",

@@ -116,6 +116,17 @@ def create(
     return TensorrtModel(engine, file, packages)
 
 
+def write(file: OnnxFile, folder: Path, height: int, width: int) -> tuple[Path, ...]:  # noqa: ARG001
+    """The engine for this machine's GPU in a folder, for all sizes of `FREE_AXES`.
+
+    Raises ModelError, and MissingExtra without TensorRT.
+    """
+    packages = _Packages()
+    engine = folder / packages.engine_name(file, False)
+    engine.write_bytes(_build(file, packages, False, folder / packages.timings_name()))
+    return (engine,)
+
+
 def trtexec_line(model: str | Path, *, fp16: bool = False) -> str:
     """The command that builds the same engine with NVIDIA's own tool, beside the model. Raises ModelError.
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import tvm
 from numpy.typing import NDArray
 from tvm import relax
@@ -26,7 +25,8 @@ from tvm.relax.frontend.onnx import from_onnx
 from tvm.target import codegen
 
 from headwise.errors import ModelError
-from headwise.runtimes._onnx_file import ERRORS_ONLY, OnnxFile, check_threads, first_line, open_file
+from headwise.runtimes._onnx_file import OnnxFile, check_threads, first_line, open_file
+from headwise.runtimes._onnx_graph import for_shape
 
 Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
 
@@ -84,6 +84,12 @@ def create(model: str | Path | bytes, *, threads: int = 1, cache: Path | None = 
     return network
 
 
+def write(file: OnnxFile, folder: Path, height: int, width: int) -> tuple[Path, ...]:
+    """The library for one picture of that size, in a folder. Raises ModelError."""
+    shape = (1, height, width, 3)
+    return (_compile(file, shape, folder / library_name(file, shape)),)
+
+
 def library_name(file: OnnxFile, shape: tuple[int, ...]) -> str:
     """What a compiled library is called: by its model, its contents, TVM, processor and shape."""
     stem = "model" if file.path is None else file.path.stem
@@ -122,31 +128,15 @@ def _compile(file: OnnxFile, shape: tuple[int, ...], target: Path) -> Path:
     """Write the library `target`. ModelError where TVM cannot import or compile the network."""
     with quiet_compiler():
         try:
-            module = from_onnx(_folded(file, shape), keep_params_in_input=False)
+            module = from_onnx(
+                for_shape(onnx.load_from_string(file.content), shape), keep_params_in_input=False
+            )
             processor = tvm.target.Target({"kind": "llvm", "mcpu": codegen.llvm_get_system_cpu()})
             tvm.compile(module, target=processor).export_library(str(target))
         except Exception as error:  # TVM raises a dozen unrelated types
             cause = first_line(error)
             raise ModelError(f"{file.label}: TVM cannot compile this model ({cause})") from error
     return target
-
-
-def _folded(file: OnnxFile, shape: tuple[int, ...]) -> onnx.ModelProto:
-    """The network for one shape with all that follows from it computed: TVM has no arithmetic of shapes."""
-    model = onnx.load_from_string(file.content)
-    for axis, size in zip(model.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
-        axis.dim_value = size
-    del model.graph.value_info[:]
-    for output in model.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    with tempfile.TemporaryDirectory() as scratch:
-        folded = Path(scratch) / "folded.onnx"
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.log_severity_level = ERRORS_ONLY
-        options.optimized_model_filepath = str(folded)
-        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return onnx.load(str(folded))
 
 
 @contextmanager
