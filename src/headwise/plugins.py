@@ -21,6 +21,7 @@ EXTRA_OF_MODULE = {
     "matplotlib": "report",
     "moderngl": "synth",
     "ncnn": "ncnn",
+    "nncf": "nncf",
     "onnx": "deploy",
     "onnxscript": "train",
     "openvino": "openvino",

@@ -19,6 +19,7 @@ from headwise.deployment.quantize import (  # noqa: E402
     without_rounding,
 )
 from headwise.deployment.sensitivity import as_rows, quantize_with_care, sweep  # noqa: E402
+from headwise.runtimes import _onnx_graph  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 SIZE = 16
@@ -125,3 +126,26 @@ def test_what_costs_most_is_kept_in_float(plain: Path, tmp_path: Path, images) -
     rows = as_rows(found)
     assert rows[0][0] in found.kept
     assert rows[0][3] == "yes"
+
+
+def test_a_file_without_any_rounding_is_nearer_to_the_float_file(plain: Path, tmp_path: Path, images) -> None:
+    int8 = tmp_path / "int8.onnx"
+    quantize(plain, int8, images)
+    unrounded = _onnx_graph.without_rounding(onnx.load(str(int8)))
+    kinds = {node.op_type for node in unrounded.graph.node}
+    assert not kinds & {"QuantizeLinear", "DequantizeLinear"}
+    assert off(plain, unrounded.SerializeToString(), images) < 0.9 * off(plain, int8, images)
+
+
+@pytest.mark.filterwarnings("ignore")  # NNCF's own
+def test_nncf_rounds_the_same_layers(plain: Path, tmp_path: Path, images) -> None:
+    pytest.importorskip("nncf", reason="needs NNCF: pip install 'headwise[nncf]'")
+    from headwise.deployment.quantize_nncf import quantize_with_nncf
+
+    quantize_with_nncf(plain, tmp_path / "nncf.onnx", images)
+    assert off(plain, tmp_path / "nncf.onnx", images) < 0.4
+    model = onnx.load(str(tmp_path / "nncf.onnx"))
+    weights = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8]
+    big = [onnx.numpy_helper.to_array(tensor) for tensor in weights if len(tensor.dims) > 1]
+    assert len(big) == len(rounded_layers(plain))
+    assert max(np.abs(values).max() for values in big) <= 64, "7 bits"

@@ -5,9 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headwise import plugins
+from headwise import plugins, weights
+from headwise.boxes import Box
+from headwise.crops import cut
 from headwise.errors import ModelError, SettingsError
+from headwise.pictures import read_picture
+from headwise.rotation import Rotation
 from headwise.weights import INTERFACES
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def load(model: object, **options: object):
@@ -70,3 +76,26 @@ def test_threads_must_not_be_negative(tiny_pose_model: Path) -> None:
 def test_a_loaded_network_leaves_the_callers_arithmetic_alone(tiny_pose_model: Path) -> None:
     load(tiny_pose_model)
     assert float(np.float64(2.0**-1022) / 4) > 0  # denormal numbers are still numbers
+
+
+@pytest.mark.parametrize("form", ["int8", "float32"])
+def test_a_crop_says_the_same_in_any_batch(form: str) -> None:
+    picture = read_picture(EXAMPLES / "portrait.jpg")
+    rng = np.random.default_rng(0)
+    moves = rng.uniform(-20, 20, (33, 2))
+    boxes = [Box(230.0, 209.0, 394.0, 369.0).shifted(*move) for move in moves.tolist()]
+    network = weights.open_model("pose", "pose")
+    if form == "float32":
+        onnx = pytest.importorskip("onnx")
+        from headwise.runtimes._onnx_graph import without_rounding
+
+        network = load(without_rounding(onnx.load(str(weights.find("pose")))).SerializeToString())
+    crops = np.stack([cut(picture, box, network.card.crop)[0] for box in boxes])
+    together = network(crops=crops)
+    for i in range(len(crops)):
+        alone = network(crops=crops[i : i + 1])
+        apart_deg = Rotation.project(alone["rotation"][0].astype(float)).angle_to_deg(
+            Rotation.project(together["rotation"][i].astype(float))
+        )
+        assert apart_deg < 0.01
+        np.testing.assert_allclose(alone["keypoints"][0], together["keypoints"][i], atol=1e-2)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from headwise.cli.export import CALIBRATION, JUDGED, SWEPT, Format, differences_of, round_to_int8
-from headwise.errors import ModelError
+from headwise.errors import ModelError, SettingsError
 
 
 def command(
@@ -18,9 +18,11 @@ def command(
     data: Annotated[Path, typer.Option(help="The shards it was trained on: calibration and checks.")],
     out: Annotated[Path, typer.Option(help="The int8 model file to write.")],
     symmetric: Annotated[bool, typer.Option(help="Without zero points: what TensorRT takes.")] = False,
+    nncf: Annotated[bool, typer.Option(help="By OpenVINO's quantiser, without the sweep.")] = False,
     force: Annotated[bool, typer.Option(help="Write a file that differs more than allowed.")] = False,
 ) -> None:
     """int8 weights and activations; layers that lose much stay in float. Says what was lost and gained."""
+    from headwise import plugins
     from headwise.deployment.agreement import require
     from headwise.deployment.latency import median_ms
     from headwise.deployment.release import place
@@ -29,6 +31,8 @@ def command(
     from headwise.model_card import read_card, write_card
     from headwise.training.trained import inputs, task_of
 
+    if nncf and symmetric:
+        raise SettingsError("--symmetric is for TensorRT, --nncf for OpenVINO: give one of them")
     if not model.is_file():
         raise ModelError(f"no model file {model}; `headwise export RUN --to onnx` writes one")
     card = read_card(model)
@@ -41,10 +45,17 @@ def command(
     calibration = inputs(task, data, CALIBRATION, size_px, held_out=False)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.onnx"
-        found = round_to_int8(model, made, card.kind, calibration, judged[:SWEPT], symmetric=symmetric)
-        unit = "thousandths of score" if card.kind == "detector" else "deg"
-        typer.echo(f"all layers in int8: {found.all_rounded:.3f} {unit} from float32; one kept in float:\n")
-        typer.echo(markdown_table(("layer", unit, "saves", "kept"), as_rows(found)))
+        if nncf:
+            plugins.import_optional("headwise.deployment.quantize_nncf").quantize_with_nncf(
+                model, made, calibration
+            )
+        else:
+            found = round_to_int8(model, made, card.kind, calibration, judged[:SWEPT], symmetric=symmetric)
+            unit = "thousandths of score" if card.kind == "detector" else "deg"
+            typer.echo(
+                f"all layers in int8: {found.all_rounded:.3f} {unit} from float32; one kept in float:\n"
+            )
+            typer.echo(markdown_table(("layer", unit, "saves", "kept"), as_rows(found)))
         threshold = card.settings.get("threshold")
         differences = differences_of(model, made, judged, threshold)
         typer.echo("\n" + ", ".join(f"{name} {value:.3g}" for name, value in differences.items()))
