@@ -11,10 +11,15 @@ from headwise.errors import SettingsError
 
 ROWS = {
     "threads": "threads",
-    "detector_ms": "detector, ms",
-    "crop_ms": "crop, ms",
-    "pose_ms": "pose network, ms",
+    "detector_ms": "detector, a close look, ms",
+    "coarse_ms": "detector, a coarse look, ms",
+    "crop_ms": "crop of a face, ms",
+    "pose_ms": "pose network, a face, ms",
+    "fit_ms": "fit of a face, ms",
+    "fit_of_many_ms": "fit of one of many faces, ms",
     "picture_fps": "pictures per second",
+    "video_parts_ms": "a video frame by its parts, ms",
+    "video_over_parts": "a video frame over its parts",
     "video_fps": "video frames per second",
 }
 BUILT_ON_FIRST_USE = ("ncnn", "tvm", "tensorrt")

@@ -4,6 +4,8 @@ Pictures and frames lie in memory: decoding, drawing and writing are not in the 
 holds for ONNX Runtime and OpenCV alike.
 """
 
+from __future__ import annotations
+
 import os
 import platform
 import statistics
@@ -11,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from math import ceil
 from pathlib import Path
@@ -19,13 +22,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headwise import pipeline, weights
+from headwise import pipeline, plugins, weights
 from headwise.boxes import Box
+from headwise.camera import Camera
 from headwise.crops import cut
+from headwise.detectors import Detector
 from headwise.errors import InputError, ModelError
 from headwise.evaluation.outcome import Json, as_json
+from headwise.fitting.observation import observation_of
+from headwise.fitting.shape_model import load_shape_model
+from headwise.fitting.solve import fit_heads
 from headwise.pictures import read_picture
 from headwise.pipeline import Pipeline
+from headwise.results import Detection
 from headwise.runtimes import Model
 from headwise.sources import Frame, open_sources
 from headwise.warp import Border, Warp
@@ -37,6 +46,8 @@ WIDTH_PX, HEIGHT_PX = 640, 480
 WARM_UP_CALLS = 10
 CALLS = 100
 VIDEO_FRAMES = 150
+FITTED = 64
+"""Faces in one fit of many."""
 FRAMES_PER_S = 30.0
 SWAY_PX = 40.0
 """How far the head of the generated video moves to each side: as slow as a person, but not standing still."""
@@ -52,14 +63,24 @@ class Material:
 
 @dataclass(frozen=True)
 class Speed:
-    """Medians of one run. `faces` were found in the picture; if none, picture_fps is the detector's alone."""
+    """Medians of one run. `faces` were found in the picture; if none, picture_fps is the detector's alone.
+
+    detector_ms and coarse_ms: a close and a coarse look. crop_ms, pose_ms: one face. fit_ms: one face alone,
+    fit_of_many_ms: one of FITTED. video_parts_ms: what a frame of the video costs by its parts, which are
+    the crops and poses of all faces and the detector's looks; video_over_parts: how much longer it is.
+    """
 
     threads: int
     faces: int
     detector_ms: float
+    coarse_ms: float
     crop_ms: float
     pose_ms: float
+    fit_ms: float
+    fit_of_many_ms: float
     picture_fps: float
+    video_parts_ms: float
+    video_over_parts: float
     video_fps: float
 
 
@@ -182,17 +203,69 @@ def _speed(
     if rule is None:
         raise ModelError(f"the card of {network.card.name} names no crop")
     image, found = material.image, whole.detector(material.image)
-    box = found[0].box if found else _middle(image)
-    crops = cut(image, box, rule)[0][None]
+    boxes = [detection.box for detection in found] or [_middle(image)]
+    crops = np.stack([cut(image, box, rule)[0] for box in boxes])
+    coarse = whole.detector.coarse()
+    detector_ms, coarse_ms = (median_of(partial(look, image)) for look in (whole.detector, coarse))
+    crops_ms = median_of(lambda: [cut(image, box, rule) for box in boxes])
+    poses_ms = median_of(lambda: network(crops=crops))
+    fit_ms, fit_of_many_ms = _fit_ms(whole, image, boxes[0], median_of)
+    close, few = _looks(whole, material.frames)
+    looks_ms = (close * detector_ms + few * coarse_ms) / len(material.frames)
+    parts_ms = looks_ms + len(found) / len(boxes) * (crops_ms + poses_ms)
+    video_fps = _frames_per_second(whole, material.frames, clock)
     return Speed(
         threads=threads,
         faces=len(found),
-        detector_ms=median_of(lambda: whole.detector(image)),
-        crop_ms=median_of(lambda: cut(image, box, rule)),
-        pose_ms=median_of(lambda: network(crops=crops)),
+        detector_ms=detector_ms,
+        coarse_ms=coarse_ms,
+        crop_ms=crops_ms / len(boxes),
+        pose_ms=median_of(lambda: network(crops=crops[:1])),
+        fit_ms=fit_ms,
+        fit_of_many_ms=fit_of_many_ms,
         picture_fps=1e3 / median_of(lambda: whole(image)),
-        video_fps=_frames_per_second(whole, material.frames, clock),
+        video_parts_ms=parts_ms,
+        video_over_parts=1e3 / video_fps / parts_ms,
+        video_fps=video_fps,
     )
+
+
+def _fit_ms(
+    whole: Pipeline, image: Image, box: Box, median_of: Callable[[Callable[[], object]], float]
+) -> tuple[float, float]:
+    """Milliseconds of a fit from the network's answer, alone and one of FITTED at once."""
+    camera = Camera.from_fov(image.shape[1], image.shape[0], whole.fov_deg)
+    (estimate,) = whole.estimator(image, [box], camera)
+    shape, one = load_shape_model(), observation_of([estimate], camera)
+    many = one[np.zeros(FITTED, np.intp)]
+    alone, together = (median_of(partial(fit_heads, heads, shape)) for heads in (one, many))
+    return alone, together / FITTED
+
+
+class _Counted:
+    """A detector that counts its looks."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.name, self.threshold = detector.name, detector.threshold
+        self.looks = 0
+        self._detector = detector
+        self._coarse: _Counted | None = None
+
+    def coarse(self) -> _Counted:
+        self._coarse = self._coarse or _Counted(self._detector.coarse())
+        return self._coarse
+
+    def __call__(self, image: Image) -> tuple[Detection, ...]:
+        self.looks += 1
+        return self._detector(image)
+
+
+def _looks(whole: Pipeline, frames: Sequence[Frame]) -> tuple[int, int]:
+    """How often the detector looks closely and coarsely at these frames of a video."""
+    counted = _Counted(whole.detector)
+    for _ in Pipeline(counted, whole.estimator, partial(plugins.load, "trackers", "motion")).run(frames):
+        pass
+    return counted.looks, counted.coarse().looks
 
 
 def _frames_per_second(whole: Pipeline, frames: Sequence[Frame], clock: Clock) -> float:
