@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
@@ -73,6 +75,34 @@ class OnnxFile:
         return len(shape) == len(self.shape) and all(
             isinstance(wanted, str) or wanted == size for wanted, size in zip(self.shape, shape, strict=True)
         )
+
+
+class RowByRow(ABC):
+    """A network of an engine whose programs hold one row: rows are run one after the other.
+
+    See ``headwise.runtimes.Model``. Calls from several threads take turns.
+    """
+
+    def __init__(self, file: OnnxFile) -> None:
+        self._file = file
+        self._turn = Lock()
+        self._takes_rows = isinstance(file.shape[0], str)
+        self.card = file.card
+        self.inputs = file.inputs
+        self.outputs = file.outputs
+
+    @abstractmethod
+    def _run(self, row: NDArray[Any]) -> list[NDArray[Any]]:
+        """The outputs for an input of one row, as the ONNX file would give them."""
+
+    def __call__(self, **arrays: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        array = self._file.taken(arrays)
+        if not len(array):
+            raise ModelError(f"{self._file.label}: this runtime needs one row or more, got none")
+        with self._turn:
+            rows = [self._run(array[i : i + 1]) for i in range(len(array))]
+        columns = map(np.concatenate, zip(*rows, strict=True)) if self._takes_rows else rows[0]
+        return dict(zip(self.outputs, columns, strict=True))
 
 
 def read_model(model: str | Path | bytes) -> tuple[str, bytes]:

@@ -13,7 +13,6 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import ncnn
@@ -24,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from headwise.errors import ModelError
 from headwise.plugins import import_optional
-from headwise.runtimes._onnx_file import OnnxFile, check_threads, open_file
+from headwise.runtimes._onnx_file import OnnxFile, RowByRow, check_threads, open_file
 from headwise.runtimes._onnx_graph import constants, for_shape, without_rounding
 
 PIXELS = "in0"
@@ -33,32 +32,17 @@ PLANES_FROM_ROWS, ROWS_FROM_PLANES = [0, 3, 1, 2], [0, 2, 3, 1]
 log = logging.getLogger(__name__)
 
 
-class NcnnModel:
-    """A network in ncnn; see ``headwise.runtimes.Model``. Calls from several threads take turns."""
+class NcnnModel(RowByRow):
+    """A network in ncnn."""
 
     def __init__(self, file: OnnxFile, folder: Path | None, threads: int) -> None:
-        self._file = file
+        super().__init__(file)
         self._folder = folder
         self._threads = threads
         self._networks: dict[tuple[int, int], ncnn.Net] = {}
-        self._turn = Lock()
-        self._takes_rows = isinstance(file.shape[0], str)
-        self.card = file.card
-        self.inputs = file.inputs
-        self.outputs = file.outputs
 
-    def __call__(self, **arrays: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        pictures = self._file.taken(arrays)
-        if not len(pictures):
-            raise ModelError(f"{self._file.label}: ncnn needs one row or more, got none")
-        with self._turn:
-            rows = [self._run(picture) for picture in pictures]
-        if not self._takes_rows:
-            return dict(zip(self.outputs, rows[0], strict=True))
-        return dict(zip(self.outputs, map(np.stack, zip(*rows, strict=True)), strict=True))
-
-    def _run(self, picture: NDArray[np.uint8]) -> list[NDArray[Any]]:
-        """What it says of one (height, width, 3)."""
+    def _run(self, row: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        picture = row[0]
         height, width = picture.shape[:2]
         if (height, width) not in self._networks:
             network = _opened(self._file, height, width, self._folder, self._threads)
@@ -70,9 +54,8 @@ class NcnnModel:
             failed, values = extractor.extract(f"out{place}")
             if failed:
                 raise ModelError(f"{self._file.label}: ncnn cannot compute {name}")
-            array = np.array(values, np.float32)
-            is_one_number = self._takes_rows and rank == 1  # ncnn has no arrays without an axis
-            said.append(array.reshape(()) if is_one_number else array)
+            array = np.array(values, np.float32)  # of one number it is an array too, and has no axis of rows
+            said.append(array[None] if array.ndim < rank else array)
         return said
 
 

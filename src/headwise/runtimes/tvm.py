@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from tvm.relax.frontend.onnx import from_onnx
 from tvm.target import codegen
 
 from headwise.errors import ModelError
-from headwise.runtimes._onnx_file import OnnxFile, check_threads, first_line, open_file
+from headwise.runtimes._onnx_file import OnnxFile, RowByRow, check_threads, first_line, open_file
 from headwise.runtimes._onnx_graph import for_shape
 
 Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
@@ -34,34 +33,18 @@ BIG_CORES = 1  # TVM's number for "the fast cores first"
 log = logging.getLogger(__name__)
 
 
-class TvmModel:
-    """A network in TVM; see ``headwise.runtimes.Model``. Calls from several threads take turns."""
+class TvmModel(RowByRow):
+    """A network in TVM."""
 
     def __init__(self, file: OnnxFile, folder: Path | None) -> None:
-        self._file = file
+        super().__init__(file)
         self._folder = folder
         self._runs: dict[tuple[int, ...], Run] = {}
-        self._turn = Lock()
-        self._takes_rows = isinstance(file.shape[0], str)
-        self.card = file.card
-        self.inputs = file.inputs
-        self.outputs = file.outputs
 
-    def __call__(self, **arrays: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        array = self._file.taken(arrays)
-        with self._turn:
-            if not self._takes_rows:
-                return dict(zip(self.outputs, self._run(array), strict=True))
-            if not len(array):
-                raise ModelError(f"{self._file.label}: TVM needs one row or more, got none")
-            rows = [self._run(array[i : i + 1]) for i in range(len(array))]
-        columns = (np.concatenate(values) for values in zip(*rows, strict=True))
-        return dict(zip(self.outputs, columns, strict=True))
-
-    def _run(self, array: NDArray[Any]) -> list[NDArray[Any]]:
-        if array.shape not in self._runs:
-            self._runs[array.shape] = _prepared(self._file, array.shape, self._folder)
-        return self._runs[array.shape](array)
+    def _run(self, row: NDArray[Any]) -> list[NDArray[Any]]:
+        if row.shape not in self._runs:
+            self._runs[row.shape] = _prepared(self._file, row.shape, self._folder)
+        return self._runs[row.shape](row)
 
 
 def create(model: str | Path | bytes, *, threads: int = 1, cache: Path | None = None) -> TvmModel:
