@@ -122,7 +122,7 @@ def test_they_need_pictures_to_be_found_in(tmp_path: Path) -> None:
 
 def test_a_detector_run_resumes_to_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_all(tmp_path)
-    monkeypatch.setattr(task, "PICTURES_IN_ROUND", 8)
+    settings = SMALL | {"data": SMALL["data"] | {"round_pictures": 8}}
     monkeypatch.setattr(task, "STUDIED", 4)
     monkeypatch.setattr(hard_negatives, "SURE", 0.0)  # an untrained network is sure of nothing
 
@@ -135,7 +135,7 @@ def test_a_detector_run_resumes_to_the_same_numbers(tmp_path: Path, monkeypatch:
             "loader": {"threads": 1, "workers": workers},
             "log": {"validation_samples": 2},
         }
-        return Run(checked(RunSettings, table), task.create(SMALL), tmp_path, folder)
+        return Run(checked(RunSettings, table), task.create(settings), tmp_path, folder)
 
     def state(run: Run) -> dict[str, torch.Tensor]:
         return run.network.module.state_dict() | run.data.state_dict()  # type: ignore[attr-defined]

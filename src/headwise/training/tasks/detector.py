@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
 from headwise import plugins
@@ -27,7 +28,6 @@ from headwise.training.settings import Settings, checked
 from headwise.training.sprites import Picture
 
 HEADS_IN_SAMPLE = 16  # labels are padded to so many heads
-PICTURES_IN_ROUND = 50_000  # the source is endless; a round is when the loop looks for new shards
 STUDIED = 300  # pictures that are searched for false alarms before a round
 STUDIED_PX = 256
 PADDING, PRESENT, IGNORED = 0, 1, 2
@@ -54,13 +54,15 @@ class NetworkSettings(Settings):
 class DataSettings(Settings):
     """Folders inside the data folder ("": none), and the share of rendered scenes among the pictures.
 
-    `hard_negatives`: what the network takes for heads is shown again as clutter.
+    `round_pictures`: the source is endless; a round is when the loop looks for new shards.
+    `hard_negatives`: what the network takes for heads before a round is shown again as clutter.
     """
 
     crops: str = "crops"
     scenes: str = "scenes"
     backgrounds: str = "backgrounds"
     scene_share: float = 0.35
+    round_pictures: int = Field(default=50_000, gt=0)
     hard_negatives: bool = False
 
 
@@ -93,7 +95,7 @@ class DetectorData:
     source: SceneSource | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
-        return PICTURES_IN_ROUND
+        return self.settings.round_pictures
 
     def refresh(self, shards: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """Names are such as heads/shard-00000, scenes/shard-00000, backgrounds/shard-00000."""
@@ -112,7 +114,7 @@ class DetectorData:
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """A stretch of the stream."""
-        return int(rng.integers(1 << 40)) + np.arange(PICTURES_IN_ROUND)
+        return int(rng.integers(1 << 40)) + np.arange(self.settings.round_pictures)
 
     def sample(self, index: int, size_px: int, rng: np.random.Generator) -> Sample:
         """A picture and its heads, padded; ``state`` tells heads, heads to ignore and padding apart."""
