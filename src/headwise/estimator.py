@@ -166,23 +166,21 @@ def position_from_points(
     points_m = mean_points_m() if points_m is None else points_m
     if points_m is None:
         return [None] * len(keypoints)
-    x, y, z = np.moveaxis(camera_from_head.matrix @ points_m.T, 1, 0)  # each (n, p)
-    slope_x, slope_y = np.moveaxis(camera.slopes(keypoints), 2, 0)
+    rotated = camera_from_head.matrix @ points_m.T  # (n, 3, p)
+    slopes = camera.slopes(keypoints).transpose(0, 2, 1)  # (n, 2, p)
+    right_side = slopes * rotated[:, 2:] - rotated[:, :2]
     total = visibility.sum(axis=1)
     solvable = total >= FEWEST_POINTS
-    weight = visibility / np.where(solvable, total, 1.0)[:, None]
-    right_x, right_y = slope_x * z - x, slope_y * z - y
-    mean_x, mean_y, slope_mean_x, slope_mean_y = (
-        (weight * values).sum(axis=1) for values in (right_x, right_y, slope_x, slope_y)
-    )
+    weight = visibility[:, :, None] / np.where(solvable, total, 1.0)[:, None, None]
+    mean_slope, mean_right = slopes @ weight, right_side @ weight  # (n, 2, 1)
     # Least squares: t_x and t_y put in from the first two normal equations, the third is one in t_z alone.
-    slope_x, slope_y = slope_x - slope_mean_x[:, None], slope_y - slope_mean_y[:, None]
-    variance = (weight * (slope_x * slope_x + slope_y * slope_y)).sum(axis=1)
+    slopes = slopes - mean_slope
+    variance = ((slopes * slopes) @ weight).sum(axis=(1, 2))
     solvable &= variance > SINGULAR
-    moment = (weight * (slope_x * right_x + slope_y * right_y)).sum(axis=1)
+    moment = ((slopes * right_side) @ weight).sum(axis=(1, 2))
     distance = -moment / np.where(solvable, variance, 1.0)
-    positions = np.stack(
-        [mean_x + slope_mean_x * distance, mean_y + slope_mean_y * distance, distance], axis=1
-    )
+    positions = np.empty((len(distance), 3))
+    positions[:, :2] = mean_right[:, :, 0] + mean_slope[:, :, 0] * distance[:, None]
+    positions[:, 2] = distance
     in_front = solvable & (distance > 0) & np.isfinite(positions).all(axis=1)
     return [position if good else None for position, good in zip(positions, in_front.tolist(), strict=True)]
