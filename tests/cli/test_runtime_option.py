@@ -68,6 +68,6 @@ def test_the_commands_say_the_same_with_another_runtime(
 
 def test_a_wrong_runtime_gets_the_list(tiny_pose_model: Path, tiny_detector_model: Path) -> None:
     with pytest.raises(
-        SettingsError, match=r"no runtimes plug-in 'openvin'; did you mean 'openvino'\? there are: ncnn, onnxr"
+        SettingsError, match=r"no runtimes plug-in 'openvin'; did you mean 'openvino'\? there are: ncnn, "
     ):
         headwise.open(model=tiny_pose_model, detector=tiny_detector_model, runtime="openvin")
