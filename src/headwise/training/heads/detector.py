@@ -73,7 +73,8 @@ class DetectorNetwork(nn.Module):
         nn.init.zeros_(self.shape.bias)
 
     def forward(self, images: Tensor) -> RawDetections:
-        pixels = (images.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
+        # Contiguous: else all that follows would be channels last, whatever the run's setting.
+        pixels = (images.permute(0, 3, 1, 2).contiguous().float() - PIXEL_MEAN) / PIXEL_SCALE
         logits, boxes, points, centers, strides = [], [], [], [], []
         for level, features in enumerate(self._pyramid(pixels)):
             stride = self.backbone.strides[level]

@@ -96,7 +96,8 @@ class PoseNetwork(nn.Module):
         narrow(self, settings.narrowed)
 
     def forward(self, crops: Tensor) -> Any:
-        x = crops.permute(0, 3, 1, 2).float() * (1 / 64) - 2.0  # about -2..2
+        # Contiguous: else all that follows would be channels last, whatever the run's setting.
+        x = crops.permute(0, 3, 1, 2).contiguous().float() * (1 / 64) - 2.0  # about -2..2
         return self.head(self.backbone(x), crops.shape[1])
 
     def frame_correction(self) -> Tensor | None:
