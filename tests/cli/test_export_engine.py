@@ -38,12 +38,12 @@ def test_the_engines_files_are_written(engine: str, model: str, files: list[str]
     "words, told",
     [
         (["{folder}", "--to", "openvino"], "is a folder: export it to ONNX"),
-        (["detector", "--to", "openvino", "--size", "97", "64"], "multiples of 32, got 97x64"),
+        (["detector", "--to", "ncnn", "--size", "97", "64"], "multiples of 32, got 97x64"),
         (["{folder}"], "needs the run's shards: --data"),
     ],
 )
 def test_what_cannot_be_written_is_said(words: list[str], told: str, tmp_path: Path) -> None:
-    pytest.importorskip("openvino", reason="needs openvino: pip install 'headwise[openvino]'")
+    pytest.importorskip("ncnn", reason="needs ncnn: pip install 'headwise[ncnn]'")
     done = export(*(word.format(folder=tmp_path) for word in words), "--out", tmp_path / "new")
     assert isinstance(done.exception, SettingsError)
     assert told in str(done.exception)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -42,7 +42,9 @@ class Format(StrEnum):
     TVM = "tvm"
 
 
-ENGINES = (Format.NCNN, Format.OPENVINO, Format.TENSORRT, Format.TVM)
+OF_ONE_SIZE = (Format.NCNN, Format.TVM)
+"""Engines whose files hold one size of picture."""
+ENGINES = (*OF_ONE_SIZE, Format.OPENVINO, Format.TENSORRT)
 
 
 class Weights(StrEnum):
@@ -156,15 +158,25 @@ def write_for_engine(engine: Format, model: Path, folder: Path, size: tuple[int,
         raise SettingsError(f"{model} is a folder: export it to ONNX, then that file --to {engine.value}")
     runtime = plugins.import_optional(f"headwise.runtimes.{engine.value}")
     file = plugins.import_optional("headwise.runtimes._onnx_file").open_file(weights.find(model))
-    (width, height), sides = size, file.shape[1:3]
-    if any(isinstance(side, str) for side in sides):
-        if width < 32 or height < 32 or width % 32 or height % 32:
-            raise SettingsError(f"a detector's pictures have sides in multiples of 32, got {width}x{height}")
-    else:
-        height, width = sides
+    sides = _sides(file.shape[1:3], size) if engine in OF_ONE_SIZE else ()
     folder.mkdir(parents=True, exist_ok=True)
-    for path in runtime.write(file, folder, height, width):
+    for path in runtime.write(file, folder, *sides):
         typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+def _sides(free_or_fixed: Sequence[int | str], size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width: the file's own, or where it takes any those of `size`, width first."""
+    height, width = free_or_fixed
+    if isinstance(height, int) and isinstance(width, int):
+        return height, width
+    from headwise.detectors.headwise import STRIDE_PX
+
+    width, height = size
+    if width < STRIDE_PX or height < STRIDE_PX or width % STRIDE_PX or height % STRIDE_PX:
+        raise SettingsError(
+            f"a detector's pictures have sides in multiples of {STRIDE_PX}, got {width}x{height}"
+        )
+    return height, width
 
 
 def threshold_of(trained: Trained, wanted: float | None) -> float:

@@ -1,7 +1,7 @@
 """Runtimes: one file runs one kind of model file. Each has ``create(model, *, threads=1) -> Model``.
 
-Those that compile a model first have also ``write(file, folder, height, width)``, which gives the files that
-it makes for pictures of that size.
+Those that compile a model first have also ``write(file, folder)``, which gives the files that it makes; where
+they hold one size of picture, ``write(file, folder, height, width)``.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def create(model: str | Path | bytes, *, threads: int = 1) -> OpenvinoModel:
     return OpenvinoModel(compiled, file)
 
 
-def write(file: OnnxFile, folder: Path, height: int, width: int) -> tuple[Path, ...]:  # noqa: ARG001
+def write(file: OnnxFile, folder: Path) -> tuple[Path, ...]:
     """OpenVINO's own pair (.xml, .bin) in a folder, for other programs, with the free sizes of the ONNX file.
 
     Raises ModelError.

@@ -116,7 +116,7 @@ def create(
     return TensorrtModel(engine, file, packages)
 
 
-def write(file: OnnxFile, folder: Path, height: int, width: int) -> tuple[Path, ...]:  # noqa: ARG001
+def write(file: OnnxFile, folder: Path) -> tuple[Path, ...]:
     """The engine for this machine's GPU in a folder, for all sizes of `FREE_AXES`.
 
     Raises ModelError, and MissingExtra without TensorRT.
