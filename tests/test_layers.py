@@ -11,7 +11,7 @@ LAYERS = (
     "detectors runtimes trackers sources sinks weights smoothing thinning"
     " pictures picture_header video_header drawing calibration",
     "results crops model_card",
-    "rotation boxes camera lens warp",
+    "rotation quaternions boxes camera lens warp",
     "conventions errors plugins",
 )
 HEIGHT = {name: -row for row, names in enumerate(LAYERS) for name in names.split()}

@@ -14,11 +14,12 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from headwise.results import HeadPose
+from headwise import quaternions
+from headwise.quaternions import Vector
+from headwise.results import Floats, HeadPose
 from headwise.rotation import Rotation
 
 Value = TypeVar("Value")
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,32 +33,32 @@ class OneEuro:
 
 ROTATION = OneEuro(beta=6.0)  # lags at most 1 / (2 pi beta) rad = 1.5 deg
 POSITION = OneEuro(beta=10.0)  # lags at most 16 mm
+STILL: Vector = (0.0, 0.0, 0.0)
 RESTART_S = 0.5  # after a longer gap the past says nothing about the present
 
 
 class OneEuroFilter(Generic[Value]):
-    """The filter for any kind of value that has a tangent space.
+    """The filter for any kind of value that has a tangent space of three dimensions.
 
-    ``steps(a, b, to)`` are the tangent vectors (2, k) that lead from a and from b to a third value,
-    ``moved(a, v)`` goes from a along v.
+    ``step(a, b)`` is the tangent vector that leads from a to b, ``moved(a, v)`` goes from a along v.
     """
 
     def __init__(
         self,
         settings: OneEuro,
-        steps: Callable[[Value, Value, Value], Floats],
-        moved: Callable[[Value, Floats], Value],
+        step: Callable[[Value, Value], Vector],
+        moved: Callable[[Value, Vector], Value],
     ) -> None:
         self._settings = settings
-        self._steps = steps
+        self._step = step
         self._moved = moved
         self._last: tuple[Value, Value, float] | None = None  # filtered, measured, seconds
-        self._speed: Floats = np.zeros(1)
+        self._speed: Vector = STILL
 
     def __call__(self, value: Value, time_s: float) -> Value:
         """The filtered value. A gap restarts the filter; time that stands still changes nothing."""
         if self._last is None or time_s - self._last[2] > RESTART_S:
-            self._speed = np.zeros(1)
+            self._speed = STILL
             filtered = value
         else:
             filtered = self._advanced(*self._last, value, time_s)
@@ -70,43 +71,58 @@ class OneEuroFilter(Generic[Value]):
         elapsed_s = time_s - last_s
         if elapsed_s <= 0:
             return filtered
-        since_measured, since_filtered = self._steps(measured, filtered, value)
-        speed = since_measured / elapsed_s
-        self._speed = self._speed + _trust(self._settings.speed_cutoff_hz, elapsed_s) * (speed - self._speed)
-        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * math.hypot(*self._speed.tolist())
-        return self._moved(filtered, _trust(cutoff_hz, elapsed_s) * since_filtered)
+        speed = _scaled(self._step(measured, value), 1 / elapsed_s)
+        self._speed = _between(self._speed, speed, _trust(self._settings.speed_cutoff_hz, elapsed_s))
+        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * math.hypot(*self._speed)
+        return self._moved(filtered, _scaled(self._step(filtered, value), _trust(cutoff_hz, elapsed_s)))
 
 
-def rotation_filter(settings: OneEuro = ROTATION) -> OneEuroFilter[Rotation]:
-    """For one rotation; tangent vectors are rotation vectors in the head's frame, radians."""
-    return OneEuroFilter(
-        settings,
-        steps=lambda a, b, to: (Rotation.trusted(np.array([a.matrix.T, b.matrix.T])) @ to).rotvec,
-        moved=lambda a, v: a @ Rotation.from_rotvec(v),
-    )
+class RotationFilter:
+    """For one rotation; its speed is in rad/s."""
+
+    def __init__(self, settings: OneEuro = ROTATION) -> None:
+        self._filter = OneEuroFilter(settings, quaternions.step, quaternions.moved)
+
+    def __call__(self, rotation: Rotation, time_s: float) -> Rotation:
+        """The filtered rotation; both are single ones."""
+        return quaternions.rotation_of(self._filter(quaternions.of_rotation(rotation), time_s))
 
 
-def vector_filter(settings: OneEuro = POSITION) -> OneEuroFilter[Floats]:
-    """For one vector, such as a position in metres."""
-    return OneEuroFilter(
-        settings, steps=lambda a, b, to: np.array([to - a, to - b]), moved=lambda a, v: a + v
-    )
+class PositionFilter:
+    """For one position (3,) in metres."""
+
+    def __init__(self, settings: OneEuro = POSITION) -> None:
+        self._filter = OneEuroFilter(settings, lambda a, b: _sum(b, _scaled(a, -1.0)), _sum)
+
+    def __call__(self, position_m: Floats, time_s: float) -> NDArray[np.float64]:
+        """The filtered position."""
+        x, y, z = position_m.tolist()
+        return np.array(self._filter((x, y, z), time_s))
 
 
 class PoseFilter:
     """Filters the pose of one head: its rotation and, where it is known, its position."""
 
     def __init__(self, rotation: OneEuro = ROTATION, position: OneEuro = POSITION) -> None:
-        self._rotation = rotation_filter(rotation)
-        self._position = vector_filter(position)
+        self._rotation = RotationFilter(rotation)
+        self._position = PositionFilter(position)
 
     def __call__(self, pose: HeadPose, time_s: float) -> HeadPose:
-        position_m = (
-            None
-            if pose.position_m is None
-            else self._position(np.asarray(pose.position_m, np.float64), time_s)
-        )
+        position_m = None if pose.position_m is None else self._position(pose.position_m, time_s)
         return replace(pose, rotation=self._rotation(pose.rotation, time_s), position_m=position_m)
+
+
+def _sum(a: Vector, b: Vector) -> Vector:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
+
+
+def _scaled(a: Vector, factor: float) -> Vector:
+    return factor * a[0], factor * a[1], factor * a[2]
+
+
+def _between(a: Vector, b: Vector, share: float) -> Vector:
+    """From a towards b by that share of the way."""
+    return a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]), a[2] + share * (b[2] - a[2])
 
 
 def _trust(cutoff_hz: float, elapsed_s: float) -> float:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, floor
+from math import ceil, floor, hypot
 from typing import Any, cast
 
 import numpy as np
@@ -94,7 +94,7 @@ class Warp:
     @property
     def scale(self) -> float:
         """Target pixels a source pixel is wide."""
-        return float(np.hypot(self.matrix[0, 0], self.matrix[1, 0]))
+        return hypot(self.matrix[0, 0], self.matrix[1, 0])
 
     @property
     def mirrors(self) -> bool:
@@ -133,37 +133,40 @@ class Warp:
         self, image: Picture, width: int, height: int, border: Border = Border.REPLICATE
     ) -> NDArray[np.uint8]:
         """The target picture (height, width[, channels]); anti-aliased when the warp shrinks."""
-        region, region_from_source = self._needed_region(image, width, height, border)
-        warp = self @ region_from_source.inverse()
-        if image.ndim == 3 and image.shape[2] == 3:
-            return _without_alpha(_shrunk_sample(_with_alpha(region), warp, width, height, border))
-        return _shrunk_sample(region, warp, width, height, border)
-
-    def _needed_region(
-        self, image: Picture, width: int, height: int, border: Border
-    ) -> "tuple[Picture, Warp]":
-        """What the target shows of the source, shrunk by the whole factor that fits; region_from_source."""
-        corners = self.inverse().points([(0, 0), (width, 0), (width, height), (0, height)])
+        source_from_target = self.inverse()
         factor = max(1, floor(1 / self.scale))
-        left, right = _span(corners[:, 0].tolist(), image.shape[1], 2 * factor)
-        top, bottom = _span(corners[:, 1].tolist(), image.shape[0], 2 * factor)
-        region = image[top:bottom, left:right]
-        region_from_source = Warp.moving(-left, -top)
-        if factor == 1:
-            return region, region_from_source
-        return _shrink(region, factor, border), Warp.scaling(1 / factor) @ region_from_source
+        left, right, top, bottom = source_from_target._reach(width, height, image.shape, 2 * factor)
+        region = _shrink(image[top:bottom, left:right], factor, border)
+        region_from_target = source_from_target.matrix - [[0, 0, left], [0, 0, top]]
+        region_from_target /= factor
+        if image.ndim == 3 and image.shape[2] == 3:
+            return _without_alpha(_sample(_with_alpha(region), region_from_target, width, height, border))
+        return _sample(region, region_from_target, width, height, border)
+
+    def _reach(
+        self, width: int, height: int, shape: tuple[int, ...], margin: int
+    ) -> tuple[int, int, int, int]:
+        """Left, right, top, bottom of where a picture of that size comes to lie in one of that shape."""
+        (a, b, x), (c, d, y) = self.matrix.tolist()
+        return *_span(x, a * width, b * height, shape[1], margin), *_span(
+            y, c * width, d * height, shape[0], margin
+        )
 
 
-def _span(ends: list[float], size: int, margin: int) -> tuple[int, int]:
+def _span(start: float, along: float, across: float, size: int, margin: int) -> tuple[int, int]:
     """First pixel and the one after the last, with a margin, at least one pixel and within [0, size]."""
-    first = min(max(floor(min(ends)) - margin, 0), size - 1)
-    return first, min(max(ceil(max(ends)) + margin, first + 1), size)
+    least = start + min(along, 0.0) + min(across, 0.0)
+    largest = start + max(along, 0.0) + max(across, 0.0)
+    first = min(max(floor(least) - margin, 0), size - 1)
+    return first, min(max(ceil(largest) + margin, first + 1), size)
 
 
 def _shrink(image: Picture, factor: int, border: Border) -> Picture:
     """Means over blocks of factor x factor pixels; part blocks at the far edges are filled by the border."""
     import cv2
 
+    if factor == 1:
+        return image
     height, width = image.shape[:2]
     down, right = -height % factor, -width % factor
     if down or right:
@@ -191,28 +194,24 @@ def _without_alpha(image: Picture) -> Picture:
     return cv2.cvtColor(image, cv2.COLOR_RGBA2RGB)
 
 
-def _shrunk_sample(image: Picture, warp: Warp, width: int, height: int, border: Border) -> NDArray[np.uint8]:
-    """A sample a target pixel, or the mean of 2x2 samples where one would skip source pixels."""
-    if warp.scale >= SHARP_SCALE:
-        return _sample(image, warp, width, height, border)
-    doubled = _sample(image, Warp.scaling(2) @ warp, 2 * width, 2 * height, border)
-    return _area_mean(doubled, width, height)
-
-
-def _sample(image: Picture, warp: Warp, width: int, height: int, border: Border) -> NDArray[np.uint8]:
-    """One bilinear sample a target pixel. cv2 counts pixel centres as whole numbers, we put them at .5."""
+def _sample(
+    image: Picture, image_from_target: NDArray[np.float64], width: int, height: int, border: Border
+) -> NDArray[np.uint8]:
+    """A bilinear sample a target pixel, or the mean of 2x2 where one would skip pixels of the image."""
     import cv2
 
-    source_from_target = warp.inverse().matrix.copy()
-    source_from_target[:, 2] += source_from_target[:, :2].sum(axis=1) / 2 - 0.5
+    (a, b, x), (c, d, y) = image_from_target.tolist()
+    per_pixel = 1 if hypot(a, c) * SHARP_SCALE <= 1 else 2
+    a, b, c, d = a / per_pixel, b / per_pixel, c / per_pixel, d / per_pixel
+    # cv2 counts pixel centres as whole numbers, we put them at .5.
     sampled: Any = cv2.warpAffine(
         image,
-        source_from_target,
-        (width, height),
+        np.array([[a, b, x + (a + b - 1) / 2], [c, d, y + (c + d - 1) / 2]]),
+        (per_pixel * width, per_pixel * height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=_cv2_border(border),
     )
-    return cast(NDArray[np.uint8], sampled)
+    return cast(NDArray[np.uint8], sampled) if per_pixel == 1 else _area_mean(sampled, width, height)
 
 
 def _cv2_border(border: Border) -> int:

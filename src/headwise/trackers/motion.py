@@ -6,13 +6,10 @@ A head that is not seen moves on at its last velocity, which fades, and is forgo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from headwise.boxes import Box, iou_matrix
+from headwise.boxes import Box
 from headwise.errors import SettingsError
 
 VELOCITY_MEMORY_S = 0.15  # time constant with which new measurements replace the old velocity
@@ -82,34 +79,30 @@ class MotionTracker:
         return self._heads[key].track
 
     def _match(self, boxes: Sequence[Box], time_s: float) -> dict[int, _Head]:
-        heads = list(self._heads.values())
-        likeness = self._likeness(heads, boxes, time_s)
         matched: dict[int, _Head] = {}
         taken: set[int] = set()
-        rows, columns = np.nonzero(np.isfinite(likeness))
-        for best in np.argsort(-likeness[rows, columns], kind="stable").tolist():
-            row, i = int(rows[best]), int(columns[best])
-            if i not in matched and row not in taken:
-                matched[i] = heads[row]
-                taken.add(row)
+        for _, i, head in sorted(self._pairs(boxes, time_s), key=lambda pair: -pair[0]):
+            if i not in matched and head.key not in taken:
+                matched[i] = head
+                taken.add(head.key)
         return matched
 
-    def _likeness(self, heads: Sequence[_Head], boxes: Sequence[Box], time_s: float) -> NDArray[np.float64]:
-        """(heads, boxes) how well a box fits a head's prediction, higher is better; -inf: it cannot be it."""
-        expected = np.array([tuple(head.predicted(time_s)) for head in heads]).reshape(-1, 4)
-        found = np.array([tuple(box) for box in boxes]).reshape(-1, 4)
-        seen_s = np.array([head.seen_s for head in heads])
-        expected_side, found_side = _sides(expected)[:, None], _sides(found)[None]
-        apart = ((expected[:, :2] + expected[:, 2:])[:, None] - (found[:, :2] + found[:, 2:])[None]) / 2
-        larger = np.maximum(expected_side, found_side)
-        distance = np.hypot(apart[:, :, 0], apart[:, :, 1]) / larger
-        reach = REACH + REACH_PER_S * np.maximum(0.0, time_s - seen_s)
-        possible = (distance <= reach[:, None]) & (
-            larger <= LARGEST_GROWTH * np.minimum(expected_side, found_side)
-        )
-        was_hidden = (seen_s < self._updated_s)[:, None]
-        likeness = iou_matrix(expected, found) - distance - UNSEEN_PENALTY * was_hidden
-        return np.where(possible, likeness, -np.inf)
+    def _pairs(self, boxes: Sequence[Box], time_s: float) -> Iterator[tuple[float, int, _Head]]:
+        """(likeness, box, head) where the box may be the head: how well it fits the prediction."""
+        found = [(i, box, *box.center, box.side) for i, box in enumerate(boxes)]
+        for head in self._heads.values():
+            expected = head.predicted(time_s)
+            (expected_x, expected_y), expected_side = expected.center, expected.side
+            reach = REACH + REACH_PER_S * max(0.0, time_s - head.seen_s)
+            farthest_px = reach * LARGEST_GROWTH * expected_side
+            penalty = UNSEEN_PENALTY if head.seen_s < self._updated_s else 0.0
+            for i, box, x, y, side in found:
+                if abs(x - expected_x) > farthest_px or abs(y - expected_y) > farthest_px:
+                    continue  # most pairs of a crowd end here
+                larger, smaller = max(side, expected_side), min(side, expected_side)
+                distance = math.hypot(x - expected_x, y - expected_y) / larger
+                if distance <= reach and larger <= LARGEST_GROWTH * smaller:
+                    yield box.iou(expected) - distance - penalty, i, head
 
     def _new(self, box: Box, time_s: float) -> _Head:
         self._keys += 1
@@ -126,11 +119,6 @@ class MotionTracker:
         gone = [key for key, head in self._heads.items() if time_s - head.seen_s > self._memory_s]
         for key in gone:
             del self._heads[key]
-
-
-def _sides(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) the longer sides of boxes (n, 4)."""
-    return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0.0))
 
 
 def create(*, memory_s: float = 1.0, confirm_hits: int = 3, confirm_score: float = 0.8) -> MotionTracker:
