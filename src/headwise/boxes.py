@@ -41,7 +41,7 @@ class Box:
         points = np.asarray(points, dtype=np.float64)
         if points.ndim != 2 or points.shape[0] == 0 or points.shape[1] < 2:
             raise BoxError(f"a box around points needs an array (n, 2) with n > 0, got shape {points.shape}")
-        return cls(*points[:, :2].min(axis=0), *points[:, :2].max(axis=0))
+        return cls(*points.min(axis=0).tolist()[:2], *points.max(axis=0).tolist()[:2])
 
     @classmethod
     def from_center(cls, center: ArrayLike, width: float, height: float) -> "Box":

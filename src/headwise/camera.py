@@ -16,6 +16,10 @@ from headwise.rotation import Rotation
 DISTANT_FOV_DEG = 0.01
 """So narrow that all rays are parallel: labels made under weak perspective know no other camera."""
 
+IDENTITY = np.eye(3)
+HALF_TURN_ABOUT_Z = np.array([-1.0, -1.0, 1.0])
+"""Times the columns of a matrix."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -125,14 +129,11 @@ class Camera:
         camera_from_head = camera.camera_from_ray(box.center) @ crop_from_head
         """
         slopes = self.slopes(point_px)
-        z = 1 / np.sqrt(1 + (slopes**2).sum(axis=-1))
-        x, y = slopes[..., 0] * z, slopes[..., 1] * z
-        near = 1 / (1 + z)  # rays point forward, so 1 + z > 1
-        matrix = np.empty((*z.shape, 3, 3))
-        matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 2, 2] = 1 - x * x * near, 1 - y * y * near, z
-        matrix[..., 0, 1] = matrix[..., 1, 0] = -x * y * near
-        matrix[..., 0, 2], matrix[..., 1, 2], matrix[..., 2, 0], matrix[..., 2, 1] = x, y, -x, -y
-        return Rotation.trusted(matrix)
+        length = np.sqrt(1 + (slopes * slopes).sum(axis=-1, keepdims=True))
+        # Half a turn about z, then half a turn about what lies midway between z and the ray.
+        midway = np.concatenate([slopes, 1 + length], axis=-1)
+        about_midway = midway[..., :, None] * (midway / (length * (1 + length)))[..., None, :] - IDENTITY
+        return Rotation.trusted(about_midway * HALF_TURN_ABOUT_Z)
 
 
 def _from_json(path: Path) -> tuple[float, ...]:

@@ -24,6 +24,7 @@ ROUNDED = 1e-5
 NO_ANGLE = 1e-150
 """Radians; keeps the quotients of small angles from being 0 / 0."""
 
+_IDENTITY = np.eye(3)
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 _CROSS = np.zeros((3, 9))  # from a vector to the rows of the matrix that crosses with it
 _CROSS[[0, 1, 2], [7, 2, 3]], _CROSS[[0, 1, 2], [5, 6, 1]] = 1, -1
@@ -51,7 +52,7 @@ class Rotation:
         matrix = np.array(self.matrix, dtype=np.float64)
         if matrix.ndim < 2 or matrix.shape[-2:] != (3, 3):
             raise RotationError(f"a rotation needs an array (..., 3, 3), got shape {matrix.shape}")
-        error = np.abs(np.swapaxes(matrix, -1, -2) @ matrix - np.eye(3)).max(initial=0.0)
+        error = np.abs(np.swapaxes(matrix, -1, -2) @ matrix - _IDENTITY).max(initial=0.0)
         if not error <= ORTHONORMALITY_TOLERANCE:  # written so that nan fails
             raise RotationError(
                 f"a rotation needs orthonormal columns, got an error of {error:.2g}; "
@@ -113,7 +114,7 @@ class Rotation:
         cross = cross_matrix(rotvec)  # Rodrigues: 1 + sin a / a K + (1 - cos a) / a² K²
         matrix = (np.sin(angle) / angle) * cross
         matrix += (2 * (np.sin(angle / 2) / angle) ** 2) * (cross @ cross)
-        matrix += np.eye(3)
+        matrix += _IDENTITY
         return cls.trusted(matrix)
 
     @classmethod
@@ -133,7 +134,7 @@ class Rotation:
         matrix = np.asarray(matrix, dtype=np.float64)
         if matrix.ndim < 2 or matrix.shape[-2:] != (3, 3) or not np.isfinite(matrix).all():
             raise RotationError(f"project needs a finite array (..., 3, 3), got shape {matrix.shape}")
-        off = np.swapaxes(matrix, -1, -2) @ matrix - np.eye(3)
+        off = np.swapaxes(matrix, -1, -2) @ matrix - _IDENTITY
         if np.abs(off).max(initial=0.0) < ROUNDED and (np.linalg.det(matrix) > 0).all():
             return cls.trusted(matrix - 0.5 * (matrix @ off))  # Newton's step: exact to ROUNDED²
         u, _, vt = np.linalg.svd(matrix)

@@ -6,6 +6,7 @@ holds for ONNX Runtime and OpenCV alike.
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 import statistics
@@ -22,10 +23,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headwise import pipeline, plugins, weights
+from headwise import pipeline, weights
 from headwise.boxes import Box
 from headwise.camera import Camera
-from headwise.crops import cut
+from headwise.crops import CropRule, cut
 from headwise.detectors import Detector
 from headwise.errors import InputError, ModelError
 from headwise.evaluation.outcome import Json, as_json
@@ -159,8 +160,8 @@ def tiled(image: Image, copies: int) -> Image:
     scale = min(tile_width / width, tile_height / height)
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     canvas = np.zeros_like(image)
-    for copy in range(copies):
-        top, left = copy // columns * tile_height, copy % columns * tile_width
+    for tile in range(copies):
+        top, left = tile // columns * tile_height, tile % columns * tile_width
         canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
     return canvas
 
@@ -207,26 +208,21 @@ def _speed(
     crops = np.stack([cut(image, box, rule)[0] for box in boxes])
     coarse = whole.detector.coarse()
     detector_ms, coarse_ms = (median_of(partial(look, image)) for look in (whole.detector, coarse))
-    crops_ms = median_of(lambda: [cut(image, box, rule) for box in boxes])
-    poses_ms = median_of(lambda: network(crops=crops))
     fit_ms, fit_of_many_ms = _fit_ms(whole, image, boxes[0], median_of)
-    close, few = _looks(whole, material.frames)
-    looks_ms = (close * detector_ms + few * coarse_ms) / len(material.frames)
-    parts_ms = looks_ms + len(found) / len(boxes) * (crops_ms + poses_ms)
-    video_fps = _frames_per_second(whole, material.frames, clock)
+    frame_ms, parts_ms = _frame_ms(whole, network, rule, material.frames, clock)
     return Speed(
         threads=threads,
         faces=len(found),
         detector_ms=detector_ms,
         coarse_ms=coarse_ms,
-        crop_ms=crops_ms / len(boxes),
+        crop_ms=median_of(lambda: [cut(image, box, rule) for box in boxes]) / len(boxes),
         pose_ms=median_of(lambda: network(crops=crops[:1])),
         fit_ms=fit_ms,
         fit_of_many_ms=fit_of_many_ms,
         picture_fps=1e3 / median_of(lambda: whole(image)),
         video_parts_ms=parts_ms,
-        video_over_parts=1e3 / video_fps / parts_ms,
-        video_fps=video_fps,
+        video_over_parts=frame_ms / parts_ms,
+        video_fps=1e3 / frame_ms,
     )
 
 
@@ -242,38 +238,53 @@ def _fit_ms(
     return alone, together / FITTED
 
 
-class _Counted:
-    """A detector that counts its looks."""
+class _Timed:
+    """A detector that adds up how long its looks take."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, clock: Clock) -> None:
         self.name, self.threshold = detector.name, detector.threshold
-        self.looks = 0
-        self._detector = detector
-        self._coarse: _Counted | None = None
+        self._detector, self._clock = detector, clock
+        self._own_seconds = 0.0
+        self._coarse: _Timed | None = None
 
-    def coarse(self) -> _Counted:
-        self._coarse = self._coarse or _Counted(self._detector.coarse())
+    @property
+    def seconds(self) -> float:
+        """Of all looks, the coarse ones too."""
+        return self._own_seconds + (self._coarse.seconds if self._coarse else 0.0)
+
+    def coarse(self) -> _Timed:
+        self._coarse = self._coarse or _Timed(self._detector.coarse(), self._clock)
         return self._coarse
 
     def __call__(self, image: Image) -> tuple[Detection, ...]:
-        self.looks += 1
-        return self._detector(image)
+        start = self._clock()
+        found = self._detector(image)
+        self._own_seconds += self._clock() - start
+        return found
 
 
-def _looks(whole: Pipeline, frames: Sequence[Frame]) -> tuple[int, int]:
-    """How often the detector looks closely and coarsely at these frames of a video."""
-    counted = _Counted(whole.detector)
-    for _ in Pipeline(counted, whole.estimator, partial(plugins.load, "trackers", "motion")).run(frames):
-        pass
-    return counted.looks, counted.coarse().looks
+def _frame_ms(
+    whole: Pipeline, network: Model, rule: CropRule, frames: Sequence[Frame], clock: Clock
+) -> tuple[float, float]:
+    """Mean milliseconds of a frame of the stream, the detector's turns included, and of its parts.
 
-
-def _frames_per_second(whole: Pipeline, frames: Sequence[Frame], clock: Clock) -> float:
-    """The whole stream, the detector's turns included, over all its frames; the first run warms up."""
+    The crops and poses of a frame's faces are measured right after it, as the machine may slow down any time.
+    """
     for _ in whole.run(frames[:WARM_UP_CALLS]):
         pass
-    seconds = _seconds(lambda: sum(1 for _ in whole.run(frames)), clock)
-    return len(frames) / seconds
+    watched = copy.copy(whole)
+    watched.detector = looks = _Timed(whole.detector, clock)
+    take = watched.stream()
+    frames_s = parts_s = 0.0
+    for frame in frames:
+        start = clock()
+        boxes = [face.box for face in take(frame.image, frame.time_s or 0.0).faces]
+        end = clock()
+        frames_s += end - start
+        if boxes:
+            network(crops=np.stack([cut(frame.image, box, rule)[0] for box in boxes]))
+            parts_s += clock() - end
+    return frames_s / len(frames) * 1e3, (parts_s + looks.seconds) / len(frames) * 1e3
 
 
 def _seconds(call: Callable[[], object], clock: Clock) -> float:
