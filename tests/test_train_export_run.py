@@ -23,7 +23,7 @@ pytest.importorskip("onnxscript")
 from fake_shards import write_shard  # noqa: E402
 from headwise import open as open_pipeline  # noqa: E402
 from headwise import weights  # noqa: E402
-from headwise.cli import app, export  # noqa: E402
+from headwise.cli import app, export, quantize  # noqa: E402
 from headwise.errors import HeadwiseError, InputError, ModelError, SettingsError  # noqa: E402
 from headwise.model_card import ModelCard, read_card  # noqa: E402
 from headwise.training.checkpoint import load_checkpoint  # noqa: E402
@@ -90,6 +90,7 @@ def few_inputs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("GOLDEN", "JUDGED", "CALIBRATION"):
             patch.setattr(export, name, 8)
+            patch.setattr(quantize, name, 8, raising=False)
         yield
 
 
@@ -205,6 +206,19 @@ def test_smaller_files_are_judged_and_noted_in_the_card(
     measure = {"pose": "rotation_deg", "detector": "unmatched_share"}[kind]
     assert card.scores["against_float32"][measure] >= 0
     assert card.settings["format"] == "int8"
+    weights.open_model(out, kind)
+
+
+@pytest.mark.parametrize("kind", ["pose", "detector"])
+def test_a_float_file_alone_can_be_made_int8(
+    kind: str, pose_file: Path, detector_file: Path, shards: Path, tmp_path: Path
+) -> None:
+    plain, data = {"pose": (pose_file, shards), "detector": (detector_file, shards.parent)}[kind]
+    out = tmp_path / "int8.onnx"
+    done = call("quantize", plain, "--data", data, "--out", out, "--force")
+    assert done.exit_code == 0, done.output
+    assert "all layers in int8" in done.output
+    assert read_card(out).settings["format"] == "int8"
     weights.open_model(out, kind)
 
 

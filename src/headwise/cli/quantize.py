@@ -40,7 +40,8 @@ def command(
         raise ModelError(
             f"{model} is {card.settings.get('format')}; int8 is made of a float32 file (--to onnx)"
         )
-    task, size_px = task_of(card), int(card.input["shape"][1])
+    task = task_of(card)
+    size_px = task.deployable(task.network()).example.shape[1]
     judged = inputs(task, data, JUDGED, size_px, held_out=True)
     calibration = inputs(task, data, CALIBRATION, size_px, held_out=False)
     with tempfile.TemporaryDirectory() as folder:

@@ -182,7 +182,8 @@ def nodes_to_round(graph: Any) -> list[str]:
     """Names of the nodes that int8 is for.
 
     Convolutions, linear layers before a ReLU (those that write the outputs mix numbers of different ranges),
-    and ReLUs and sums between them: else a map would be made float and rounded again at every step.
+    and ReLUs, sums and changes of size between them: else a map would be made float and rounded again at
+    every step.
     """
     readers: dict[str, list[str]] = {}
     for node in graph.node:
@@ -192,7 +193,8 @@ def nodes_to_round(graph: Any) -> list[str]:
     names = []
     for node in graph.node:
         hidden = node.op_type == "Gemm" and "Relu" in readers.get(node.output[0], [])
-        between = node.op_type in ("Relu", "Add") and rounded.issuperset(node.input)
+        rounded_before = rounded.issuperset(node.input[: 1 if node.op_type == "Resize" else None])
+        between = node.op_type in ("Relu", "Add", "Resize") and rounded_before
         if node.op_type == "Conv" or hidden or between:
             rounded.update(node.output)
             names.append(str(node.name))

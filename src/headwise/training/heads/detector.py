@@ -19,7 +19,7 @@ BOX_PER_STRIDE = 4.0  # a raw box of zeros is a square of so many strides
 POINT_PER_STRIDE = 2.0  # a raw point of one lies so many strides from its cell's centre
 LARGEST_LOG_SCALE = 3.0  # e**3 * 4 strides: larger than any picture a level is made for
 FIRST_SCORE = 0.01  # probability of a head everywhere before training (focal loss paper, section 4.1)
-PIXEL_MEAN, PIXEL_SCALE = 120.0, 64.0
+PIXEL_FACTOR, PIXEL_SHIFT = 1 / 64, 120 / 64
 
 
 class RawDetections(NamedTuple):
@@ -74,24 +74,21 @@ class DetectorNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> RawDetections:
         # Contiguous: else all that follows would be channels last, whatever the run's setting.
-        pixels = (images.permute(0, 3, 1, 2).contiguous().float() - PIXEL_MEAN) / PIXEL_SCALE
-        logits, boxes, points, centers, strides = [], [], [], [], []
+        pixels = images.permute(0, 3, 1, 2).contiguous().float() * PIXEL_FACTOR - PIXEL_SHIFT
+        logits, shapes, centers, strides = [], [], [], []
         for level, features in enumerate(self._pyramid(pixels)):
             stride = self.backbone.strides[level]
-            height, width = features.shape[2], features.shape[3]
             logits.append(_rows(self.score(self.score_tower(features, level)))[..., 0])
-            shape = _rows(self.shape(self.shape_tower(features, level)))
-            cells = cell_centers(height, width, stride, features.device)
-            boxes.append(decode_boxes(shape[..., :4], cells, stride))
-            points.append(decode_points(shape[..., 4:], cells, stride))
-            centers.append(cells)
-            strides.append(torch.full_like(cells[:, 0], stride))
+            shapes.append(_rows(self.shape(self.shape_tower(features, level))))
+            centers.append(cell_centers(features.shape[2], features.shape[3], stride, features.device))
+            strides.append(torch.full_like(centers[-1][0], stride))
+        shape, cells, steps = torch.cat(shapes, 1).transpose(1, 2), torch.cat(centers, 1), torch.cat(strides)
         return RawDetections(
             logits=torch.cat(logits, 1),
-            boxes=torch.cat(boxes, 1),
-            points=torch.cat(points, 1),
-            centers=torch.cat(centers),
-            strides=torch.cat(strides),
+            boxes=decode_boxes(shape[:, :4], cells, steps).transpose(1, 2),
+            points=decode_points(shape[:, 4:], cells, steps).permute(0, 3, 1, 2),
+            centers=cells.T,
+            strides=steps,
         )
 
     def _pyramid(self, pixels: Tensor) -> list[Tensor]:
@@ -103,7 +100,7 @@ class DetectorNetwork(nn.Module):
         for level in range(len(maps) - 2, -1, -1):
             total = maps[level]
             if below is not None:
-                total = total + F.interpolate(below, size=total.shape[2:])  # nearest
+                total = total + F.interpolate(below, scale_factor=2.0)  # nearest
             below = self.smooth[level](total, 0)
             smoothed.append(below)
         return smoothed[::-1]
@@ -122,34 +119,40 @@ class DecodedDetector(nn.Module):
         return raw.boxes[0], raw.logits[0].sigmoid(), raw.points[0]
 
 
+# Cells come last here: what is the same for all of them then is one step over long rows, in every engine.
+
+
 def cell_centers(height: int, width: int, stride: int, device: torch.device) -> Tensor:
-    """(height * width, 2) x, y of the middles of a map's cells in pixels of the picture, rows before
+    """(2, height * width) x, y of the middles of a map's cells in pixels of the picture, rows before
     columns.
     """
     x = (torch.arange(width, device=device, dtype=torch.float32) + 0.5) * stride
     y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) * stride
     columns, rows = x[None, :].expand(height, width), y[:, None].expand(height, width)
-    return torch.stack([columns, rows], dim=-1).reshape(-1, 2)
+    return torch.stack([columns, rows]).flatten(1)
 
 
-def decode_boxes(raw: Tensor, centers: Tensor, stride: int) -> Tensor:
-    """(..., a, 4) shift of the middle in strides and log of the size over BOX_PER_STRIDE strides -> boxes."""
-    middle = centers + raw[..., :2] * stride
-    half = torch.exp(raw[..., 2:].clamp(max=LARGEST_LOG_SCALE)) * (BOX_PER_STRIDE * stride / 2)
-    return torch.cat([middle - half, middle + half], dim=-1)
+def decode_boxes(raw: Tensor, centers: Tensor, strides: Tensor) -> Tensor:
+    """(n, 4, a): shift of the middle in strides and log of the size over BOX_PER_STRIDE strides -> boxes.
+
+    ``centers`` (2, a) and ``strides`` (a,) of the cells.
+    """
+    middle = centers + raw[:, :2] * strides
+    half = torch.exp(raw[:, 2:].clamp(max=LARGEST_LOG_SCALE)) * (BOX_PER_STRIDE / 2 * strides)
+    return torch.cat([middle - half, middle + half], dim=1)
 
 
-def encode_boxes(boxes: Tensor, centers: Tensor, stride: int) -> Tensor:
+def encode_boxes(boxes: Tensor, centers: Tensor, strides: Tensor) -> Tensor:
     """The inverse of ``decode_boxes``."""
-    middle = (boxes[..., :2] + boxes[..., 2:]) / 2
-    size = boxes[..., 2:] - boxes[..., :2]
-    return torch.cat([(middle - centers) / stride, torch.log(size / (BOX_PER_STRIDE * stride))], dim=-1)
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    size = boxes[:, 2:] - boxes[:, :2]
+    return torch.cat([(middle - centers) / strides, torch.log(size / (BOX_PER_STRIDE * strides))], dim=1)
 
 
-def decode_points(raw: Tensor, centers: Tensor, stride: int) -> Tensor:
-    """(..., a, 10) -> (..., a, 5, 2): points relative to their cell, in units of POINT_PER_STRIDE strides."""
-    offsets = raw.reshape(*raw.shape[:-1], POINTS, 2) * (POINT_PER_STRIDE * stride)
-    return centers[:, None, :] + offsets
+def decode_points(raw: Tensor, centers: Tensor, strides: Tensor) -> Tensor:
+    """(n, 10, a): points relative to their cell, in POINT_PER_STRIDE strides -> (n, 5, 2, a) pixels."""
+    offsets = raw * (POINT_PER_STRIDE * strides)
+    return offsets.reshape(len(raw), POINTS, 2, -1) + centers
 
 
 def _rows(features: Tensor) -> Tensor:
