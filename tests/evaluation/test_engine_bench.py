@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -31,7 +32,7 @@ def _measured(models, peer):
         seconds=0.01,
         progress=done.append,
     )
-    assert len(done) == engine_bench.count_cases(models, ["onnxruntime"], [peer], len(BATCHES))
+    assert len(done) == engine_bench.count_turns(models, ["onnxruntime"], [peer], len(BATCHES))
     return found
 
 
@@ -45,7 +46,8 @@ def test_each_case_has_a_row_with_its_speed_and_memory(report):
 
 def test_a_runtime_that_cannot_is_told_and_the_others_are_measured(tiny_pose_model, tmp_path):
     case = engine_bench.Case(str(tiny_pose_model), "onnxruntime", 1, -1)
-    told = engine_bench.in_own_process(case, 0.01)
+    told, speed = engine_bench.measured_in_turns([case, replace(case, threads=1)], 0.01)
+    assert isinstance(speed, engine_bench.Speed)
     assert isinstance(told, str)
     assert "threads" in told
     table = as_markdown({"cpu": "c", "cores": 2, "rows": [engine_bench._row(case, told)]})

@@ -111,7 +111,7 @@ def _engines(
     for name in runtimes:
         if name not in known:
             raise SettingsError(plugins.unknown_name("runtime", name, known))
-    total = engine_bench.count_cases(models, runtimes, peers, len(engine_bench.BATCHES))
+    total = engine_bench.count_turns(models, runtimes, peers, len(engine_bench.BATCHES))
     with count_bar("measuring", total) as bar:
         report = engine_bench.run(models, runtimes, peers=peers, progress=bar)
     if labelled is not None:

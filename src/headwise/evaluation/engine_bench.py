@@ -1,8 +1,9 @@
 """How fast each engine runs each model file here: engine x file x batch x threads.
 
-Every combination is measured in a process of its own, so that its memory is its own and no engine's threads
-disturb the next. Inputs are random bytes: time does not depend on what is seen. What comes before a network
-(the crop) and after it is in `headwise.evaluation.bench`.
+Every combination has a process of its own, so that its memory is its own and no engine's threads disturb the
+next. Those of one batch and thread count take short turns, round after round: a machine that slows down for a
+minute slows all of them. Inputs are random bytes: time does not depend on what is seen. What comes before a
+network (the crop) and after it is in `headwise.evaluation.bench`.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from headwise.model_card import read_card
 BATCHES = (1, 8, 32)
 SIDE_PX = {"pose": 112, "detector": 640}
 WARM_UP_CALLS = 5
-FEWEST_CALLS = 10
+TURNS = 10
 SECONDS = 1.5
-"""Each combination is called for so long, and not less often than FEWEST_CALLS."""
+"""Each combination is called for so long in all its turns, and at least once in each."""
 DETECTOR_HEIGHT_PX = 480
 
 
@@ -78,18 +79,18 @@ def run(
         if batch == 1 or weights.kind_of(model) == "pose"  # the detector takes one picture
     ]
     cases += [Case(str(peer), "onnxruntime", 1, count, card=False) for peer in peers for count in threads]
-    rows = []
-    for case in cases:
-        rows.append(_row(case, in_own_process(case, seconds or SECONDS)))
-        progress(1)
-    return {"cpu": cpu_name(), "cores": everything, "rows": rows}
+    found: dict[Case, Speed | str] = {}
+    for size in dict.fromkeys((case.batch, case.threads) for case in cases):
+        group = [case for case in cases if (case.batch, case.threads) == size]
+        found |= dict(zip(group, measured_in_turns(group, seconds or SECONDS, progress), strict=True))
+    return {"cpu": cpu_name(), "cores": everything, "rows": [_row(case, found[case]) for case in cases]}
 
 
-def count_cases(models: Sequence[str], runtimes: Sequence[str], peers: Sequence[Path], batches: int) -> int:
+def count_turns(models: Sequence[str], runtimes: Sequence[str], peers: Sequence[Path], batches: int) -> int:
     """How often `run` calls `progress`."""
     sides = 1 if (os.cpu_count() or 1) == 1 else 2
     of_models = sum(batches if weights.kind_of(model) == "pose" else 1 for model in models)
-    return sides * (of_models * len(runtimes) + len(peers))
+    return TURNS * sides * (of_models * len(runtimes) + len(peers))
 
 
 def _row(case: Case, found: Speed | str) -> Json:
@@ -100,44 +101,98 @@ def _row(case: Case, found: Speed | str) -> Json:
     return facts | ({"failed": found} if isinstance(found, str) else asdict(found))
 
 
-def in_own_process(case: Case, seconds: float) -> Speed | str:
-    """Its speed, or one line that says why it cannot be measured."""
-    context = multiprocessing.get_context("spawn")
-    mine, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(case, seconds, theirs))
-    process.start()
-    theirs.close()
+def measured_in_turns(
+    cases: Sequence[Case], seconds: float, progress: Callable[[int], None] = lambda _: None
+) -> list[Speed | str]:
+    """The speed of each, or one line that says why it cannot be measured. `progress` once a turn."""
+    workers: list[_Worker] = []
     try:
-        found: Speed | str = mine.recv()
-    except EOFError:
-        process.join()
-        return f"the process ended with code {process.exitcode}"
-    process.join()
-    return found
-
-
-def _answer(case: Case, seconds: float, told: Connection) -> None:
-    try:
-        told.send(measured(case, seconds))
-    except HeadwiseError as wrong:
-        told.send(str(wrong))
+        workers += (_Worker(case) for case in cases)
+        for _ in range(TURNS):
+            for worker in workers:
+                worker.take_turn(seconds / TURNS)
+                progress(1)
+        return [worker.finished() for worker in workers]
     finally:
-        told.close()
+        for worker in workers:
+            worker.stop()
 
 
-def measured(case: Case, seconds: float, clock: Callable[[], float] = time.perf_counter) -> Speed:
-    """In this process. Raises what the runtime raises."""
-    call = _network(case) if case.card else _foreign(case)
-    for _ in range(WARM_UP_CALLS):
-        call()
+class _Worker:
+    """A process that has loaded one case and calls it when it is its turn."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._times_s: list[float] = []
+        context = multiprocessing.get_context("spawn")
+        self._line, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(case, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._failed: str | None = None
+        self._answer()  # it is loaded: the next may load
+
+    def take_turn(self, seconds: float) -> None:
+        if self._failed is None:
+            self._line.send(seconds)
+            self._times_s += self._answer() or []
+
+    def finished(self) -> Speed | str:
+        """Its speed, or why there is none."""
+        if self._failed is None:
+            self._line.send(None)
+            memory_mb = self._answer()
+        if self._failed is not None:
+            return self._failed
+        median_s, p95_s = np.percentile(self._times_s, (50, 95)).tolist()
+        return Speed(1e3 * median_s, 1e3 * p95_s, self._case.batch / median_s, memory_mb)
+
+    def stop(self) -> None:
+        self._line.close()
+        self._process.terminate()
+        self._process.join()
+
+    def _answer(self) -> Any:
+        """What the process says; a line of text is why it cannot go on."""
+        try:
+            answer = self._line.recv()
+        except (EOFError, ConnectionError):
+            self._process.join()
+            answer = f"the process ended with code {self._process.exitcode}"
+        if isinstance(answer, str):
+            self._failed = answer
+            return None
+        return answer
+
+
+def _work(case: Case, line: Connection) -> None:
+    """The other end of a worker: durations of the calls in so many seconds, peak memory for None."""
+    try:
+        call = _network(case) if case.card else _foreign(case)
+        for _ in range(WARM_UP_CALLS):
+            call()
+        line.send(True)
+        while (seconds := line.recv()) is not None:
+            line.send(durations_s(call, seconds))
+        line.send(peak_memory_mb())
+    except HeadwiseError as wrong:
+        line.send(str(wrong))
+    except (EOFError, KeyboardInterrupt):  # the bench was stopped
+        return
+
+
+def durations_s(
+    call: Callable[[], object], seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
+    """Of the calls that fit into so many seconds, at least one; another call before them is not counted."""
+    call()
     times_s: list[float] = []
     began_s = clock()
-    while len(times_s) < FEWEST_CALLS or clock() - began_s < seconds:
+    while not times_s or clock() - began_s < seconds:
         before_s = clock()
         call()
         times_s.append(clock() - before_s)
-    median_s, p95_s = np.percentile(times_s, (50, 95)).tolist()
-    return Speed(1e3 * median_s, 1e3 * p95_s, case.batch / median_s, peak_memory_mb())
+    return times_s
 
 
 def peak_memory_mb() -> float:
