@@ -12,7 +12,7 @@ LAYERS = (
     " pictures picture_header video_header drawing calibration",
     "results crops model_card",
     "rotation quaternions boxes camera lens warp",
-    "conventions errors plugins",
+    "conventions errors plugins native_noise",
 )
 HEIGHT = {name: -row for row, names in enumerate(LAYERS) for name in names.split()}
 ROOT = Path(__file__).parents[1] / "src/headwise"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from headwise.cli import EXIT_NOTHING_DONE
-from headwise.cli._stderr import complain, native_noise_silenced
+from headwise.cli._stderr import complain
 from headwise.errors import HeadwiseError, OutputError
+from headwise.native_noise import native_noise_silenced
 from headwise.sinks import Sink
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headwise.cli._inputs import counted, interrupts_held, report
-from headwise.cli._stderr import native_noise_silenced
 from headwise.errors import HeadwiseError, InputError, OutputError
+from headwise.native_noise import native_noise_silenced
 
 if TYPE_CHECKING:
     import numpy as np

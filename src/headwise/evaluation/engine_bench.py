@@ -50,9 +50,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Speed:
-    """Median and 95th percentile of one call in milliseconds; inputs a second; peak memory of the process."""
+    """Of one call in milliseconds the median, and the 5th and 95th percentile: a shared machine undisturbed and
+    at its worst. Inputs a second, by the median; peak memory of the process.
+    """
 
     median_ms: float
+    p5_ms: float
     p95_ms: float
     per_s: float
     memory_mb: float
@@ -144,8 +147,8 @@ class _Worker:
             memory_mb = self._answer()
         if self._failed is not None:
             return self._failed
-        median_s, p95_s = np.percentile(self._times_s, (50, 95)).tolist()
-        return Speed(1e3 * median_s, 1e3 * p95_s, self._case.batch / median_s, memory_mb)
+        median_ms, p5_ms, p95_ms = (1e3 * np.percentile(self._times_s, (50, 5, 95))).tolist()
+        return Speed(median_ms, p5_ms, p95_ms, 1e3 * self._case.batch / median_ms, memory_mb)
 
     def stop(self) -> None:
         self._line.close()

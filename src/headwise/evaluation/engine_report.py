@@ -11,7 +11,7 @@ from headwise.evaluation import product
 from headwise.evaluation.outcome import Json
 from headwise.evaluation.report import markdown_table
 
-COLUMNS = ("file", "precision", "MB", "engine", "batch", "threads", "median ms", "95th ms", "a second")
+COLUMNS = ("file", "precision", "MB", "engine", "batch", "threads", "median ms", "5th", "95th", "a second")
 MEMORY, ERROR = "peak MB", "MAE, deg"
 
 
@@ -53,6 +53,7 @@ def _cells(row: Json) -> tuple[object, ...]:
         row["batch"],
         row["threads"],
         f"{row['median_ms']:.2f}",
+        f"{row['p5_ms']:.2f}",
         f"{row['p95_ms']:.2f}",
         f"{row['per_s']:.0f}",
         f"{row['memory_mb']:.0f}",

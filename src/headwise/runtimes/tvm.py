@@ -24,6 +24,7 @@ from tvm.relax.frontend.onnx import from_onnx
 from tvm.target import codegen
 
 from headwise.errors import ModelError
+from headwise.native_noise import native_noise_silenced
 from headwise.runtimes._onnx_file import OnnxFile, RowByRow, check_threads, first_line, open_file
 from headwise.runtimes._onnx_graph import for_shape
 
@@ -109,6 +110,7 @@ def _load(library: Path) -> Run:
 
 def _compile(file: OnnxFile, shape: tuple[int, ...], target: Path) -> Path:
     """Write the library `target`. ModelError where TVM cannot import or compile the network."""
+    log.warning("compiling %s for %s in TVM, which takes a while", file.label, " x ".join(map(str, shape)))
     with quiet_compiler():
         try:
             module = from_onnx(
@@ -124,7 +126,9 @@ def _compile(file: OnnxFile, shape: tuple[int, ...], target: Path) -> Path:
 
 @contextmanager
 def quiet_compiler() -> Iterator[None]:
-    """Without the importer's notes on operators that it checks again itself."""
-    with warnings.catch_warnings():
+    """Without the importer's notes on operators that it checks again itself, and the compiler's hundreds of
+    lines on indices that are constants.
+    """
+    with warnings.catch_warnings(), native_noise_silenced():
         warnings.simplefilter("ignore")
         yield
