@@ -50,8 +50,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one call in milliseconds the median, and the 5th and 95th percentile: a shared machine undisturbed and
-    at its worst. Inputs a second, by the median; peak memory of the process.
+    """Of one call in milliseconds the median, and the 5th and 95th percentile: a shared machine undisturbed
+    and at its worst. Inputs a second, by the median; peak memory of the process.
     """
 
     median_ms: float
