@@ -96,3 +96,21 @@ def test_what_does_not_go_together_is_said(options, monkeypatch, capsys):
     told = capsys.readouterr().err
     assert "--engines" in told or "runtime" in told
     assert SettingsError.__name__ not in told
+
+
+def test_a_process_that_dies_is_told_and_the_others_go_on(tiny_pose_model, monkeypatch):
+    case = engine_bench.Case(str(tiny_pose_model), "onnxruntime", 1, 1)
+    take_turn = engine_bench._Worker.take_turn
+    turns: list[int] = []
+
+    def killed_at_the_third(worker, seconds):
+        turns.append(1)
+        if len(turns) == 3:
+            worker._process.kill()
+            worker._process.join()
+        take_turn(worker, seconds)
+
+    monkeypatch.setattr(engine_bench._Worker, "take_turn", killed_at_the_third)
+    told, speed = engine_bench.measured_in_turns([case, case], 0.01)
+    assert told == "the process ended with code -9"
+    assert isinstance(speed, engine_bench.Speed)

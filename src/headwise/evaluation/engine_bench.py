@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import product as every
 from multiprocessing.connection import Connection
@@ -137,14 +138,12 @@ class _Worker:
 
     def take_turn(self, seconds: float) -> None:
         if self._failed is None:
-            self._line.send(seconds)
-            self._times_s += self._answer() or []
+            self._times_s += self._asked(seconds) or []
 
     def finished(self) -> Speed | str:
         """Its speed, or why there is none."""
         if self._failed is None:
-            self._line.send(None)
-            memory_mb = self._answer()
+            memory_mb = self._asked(None)
         if self._failed is not None:
             return self._failed
         median_ms, p5_ms, p95_ms = (1e3 * np.percentile(self._times_s, (50, 5, 95))).tolist()
@@ -154,6 +153,11 @@ class _Worker:
         self._line.close()
         self._process.terminate()
         self._process.join()
+
+    def _asked(self, seconds: float | None) -> Any:
+        with suppress(ConnectionError):  # it is no more; its answer says so
+            self._line.send(seconds)
+        return self._answer()
 
     def _answer(self) -> Any:
         """What the process says; a line of text is why it cannot go on."""
