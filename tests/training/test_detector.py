@@ -57,7 +57,7 @@ def test_boxes_survive_encoding(stride: int) -> None:
     assert cells[:, 7].tolist() == [1.5 * stride, 1.5 * stride]  # second row, second column
     boxes = torch.cat([cells - 7.0, cells + torch.tensor([[3.0], [40.0]])])[None]
     strides = torch.full_like(cells[0], stride)
-    decoded = detector.decode_boxes(detector.encode_boxes(boxes, cells, strides), cells, strides)
+    decoded = detector.decode_boxes(*detector.encode_boxes(boxes, cells, strides), cells, strides)
     torch.testing.assert_close(decoded, boxes, atol=1e-3, rtol=1e-5)
 
 

@@ -82,11 +82,12 @@ class DetectorNetwork(nn.Module):
             shapes.append(_rows(self.shape(self.shape_tower(features, level))))
             centers.append(cell_centers(features.shape[2], features.shape[3], stride, features.device))
             strides.append(torch.full_like(centers[-1][0], stride))
-        shape, cells, steps = torch.cat(shapes, 1).transpose(1, 2), torch.cat(centers, 1), torch.cat(strides)
+        pairs = torch.cat(shapes, 1).transpose(1, 2).reshape(len(images), 2 + POINTS, 2, -1)
+        cells, steps = torch.cat(centers, 1), torch.cat(strides)
         return RawDetections(
             logits=torch.cat(logits, 1),
-            boxes=decode_boxes(shape[:, :4], cells, steps).transpose(1, 2),
-            points=decode_points(shape[:, 4:], cells, steps).permute(0, 3, 1, 2),
+            boxes=decode_boxes(pairs[:, 0], pairs[:, 1], cells, steps).transpose(1, 2),
+            points=decode_points(pairs[:, 2:], cells, steps).permute(0, 3, 1, 2),
             centers=cells.T,
             strides=steps,
         )
@@ -132,27 +133,27 @@ def cell_centers(height: int, width: int, stride: int, device: torch.device) -> 
     return torch.stack([columns, rows]).flatten(1)
 
 
-def decode_boxes(raw: Tensor, centers: Tensor, strides: Tensor) -> Tensor:
-    """(n, 4, a): shift of the middle in strides and log of the size over BOX_PER_STRIDE strides -> boxes.
+def decode_boxes(shift: Tensor, size: Tensor, centers: Tensor, strides: Tensor) -> Tensor:
+    """(n, 4, a) boxes of cells, from two pairs (n, 2, a): shift of the middle in strides, and log of the size
+    over BOX_PER_STRIDE strides.
 
     ``centers`` (2, a) and ``strides`` (a,) of the cells.
     """
-    middle = centers + raw[:, :2] * strides
-    half = torch.exp(raw[:, 2:].clamp(max=LARGEST_LOG_SCALE)) * (BOX_PER_STRIDE / 2 * strides)
+    middle = centers + shift * strides
+    half = torch.exp(size.clamp(max=LARGEST_LOG_SCALE)) * (BOX_PER_STRIDE / 2 * strides)
     return torch.cat([middle - half, middle + half], dim=1)
 
 
-def encode_boxes(boxes: Tensor, centers: Tensor, strides: Tensor) -> Tensor:
-    """The inverse of ``decode_boxes``."""
+def encode_boxes(boxes: Tensor, centers: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
+    """The inverse of ``decode_boxes``: shift and size."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     size = boxes[:, 2:] - boxes[:, :2]
-    return torch.cat([(middle - centers) / strides, torch.log(size / (BOX_PER_STRIDE * strides))], dim=1)
+    return (middle - centers) / strides, torch.log(size / (BOX_PER_STRIDE * strides))
 
 
 def decode_points(raw: Tensor, centers: Tensor, strides: Tensor) -> Tensor:
-    """(n, 10, a): points relative to their cell, in POINT_PER_STRIDE strides -> (n, 5, 2, a) pixels."""
-    offsets = raw * (POINT_PER_STRIDE * strides)
-    return offsets.reshape(len(raw), POINTS, 2, -1) + centers
+    """(n, 5, 2, a) points in pixels, from points relative to their cell in POINT_PER_STRIDE strides."""
+    return raw * (POINT_PER_STRIDE * strides) + centers
 
 
 def _rows(features: Tensor) -> Tensor:
