@@ -74,6 +74,15 @@ def test_fine_tuning_begins_with_the_averaged_weights(tmp_path: Path) -> None:
         assert torch.equal(value, second.average.network.state_dict()[name])
 
 
+def test_a_run_that_goes_on_needs_its_beginning_no_more(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    run_in(tmp_path / "old").train()
+    start = str(tmp_path / "old/last.ckpt")
+    run_in(tmp_path / "new", start_from=start).train()
+    (tmp_path / "old/last.ckpt").unlink()
+    assert run_in(tmp_path / "new", start_from=start).resume()
+
+
 def test_what_was_taken_is_told_and_shapes_must_agree(tmp_path: Path) -> None:
     run_in(tmp_path).train()
     path = tmp_path / "last.ckpt"

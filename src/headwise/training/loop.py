@@ -252,7 +252,7 @@ class Run:
         self.data = task.data(data_folder, held_out=False)
         self.held_out = task.data(data_folder, held_out=True)
         network = task.network()
-        if settings.start_from:
+        if settings.start_from and not (folder / CHECKPOINT).is_file():
             self._begin(network, settings.start_from)
         if settings.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
