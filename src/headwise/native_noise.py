@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
 
 STANDARD_ERROR = 2  # the file descriptor
 
@@ -14,31 +16,30 @@ STANDARD_ERROR = 2  # the file descriptor
 def native_noise_silenced() -> Iterator[None]:
     """libpng, libjpeg, TVM and others write remarks without a file's name straight to the file descriptor.
 
-    Inside the block these are dropped; what Python writes arrives as ever, through a second descriptor.
+    Inside the block these are dropped, those of all threads; what Python writes arrives as ever, through a
+    second descriptor. Nothing is changed where `sys.stderr` is another stream.
     """
-    if not _is_standard_error(sys.stderr):
-        yield  # somebody has put another stream there, or there is none
-        return
     before = sys.stderr
-    before.flush()
-    kept = os.dup(STANDARD_ERROR)
-    sys.stderr = open(  # noqa: SIM115 - closed below
-        kept, "w", encoding=before.encoding, errors=before.errors, buffering=1, closefd=False
-    )
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, STANDARD_ERROR)
-    os.close(nowhere)
-    try:
+    if not _is_standard_error(before):
         yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, STANDARD_ERROR)
-        os.close(kept)
-        sys.stderr = before
+        return
+    before.flush()
+    second = os.fdopen(
+        os.dup(STANDARD_ERROR), "w", encoding=before.encoding, errors=before.errors, buffering=1
+    )
+    with second, Path(os.devnull).open("wb") as nowhere:
+        sys.stderr = second
+        os.dup2(nowhere.fileno(), STANDARD_ERROR)
+        try:
+            yield
+        finally:
+            second.flush()
+            os.dup2(second.fileno(), STANDARD_ERROR)
+            sys.stderr = before
 
 
-def _is_standard_error(stream: object) -> bool:
+def _is_standard_error(stream: TextIO | None) -> bool:
     try:
-        return stream.fileno() == STANDARD_ERROR  # type: ignore[attr-defined, no-any-return]
-    except (AttributeError, OSError, ValueError):  # none, in memory, closed
+        return stream is not None and stream.fileno() == STANDARD_ERROR
+    except (AttributeError, OSError, ValueError):  # in memory, closed
         return False
