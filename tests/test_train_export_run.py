@@ -23,7 +23,7 @@ pytest.importorskip("onnxscript")
 from fake_shards import write_shard  # noqa: E402
 from headwise import open as open_pipeline  # noqa: E402
 from headwise import weights  # noqa: E402
-from headwise.cli import app, export, quantize  # noqa: E402
+from headwise.cli import app, export  # noqa: E402
 from headwise.errors import HeadwiseError, InputError, ModelError, SettingsError  # noqa: E402
 from headwise.model_card import ModelCard, read_card  # noqa: E402
 from headwise.training.checkpoint import load_checkpoint  # noqa: E402
@@ -90,7 +90,6 @@ def few_inputs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("GOLDEN", "JUDGED", "CALIBRATION"):
             patch.setattr(export, name, 8)
-            patch.setattr(quantize, name, 8, raising=False)
         yield
 
 

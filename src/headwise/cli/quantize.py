@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from headwise.cli.export import CALIBRATION, JUDGED, SWEPT, Format, differences_of, round_to_int8
+from headwise.cli import export
+from headwise.cli.export import Format, differences_of, round_to_int8
 from headwise.errors import ModelError, SettingsError
 
 
@@ -42,8 +43,8 @@ def command(
         )
     task = task_of(card)
     size_px = task.deployable(task.network()).example.shape[1]
-    judged = inputs(task, data, JUDGED, size_px, held_out=True)
-    calibration = inputs(task, data, CALIBRATION, size_px, held_out=False)
+    judged = inputs(task, data, export.JUDGED, size_px, held_out=True)
+    calibration = inputs(task, data, export.CALIBRATION, size_px, held_out=False)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.onnx"
         if nncf:
@@ -51,7 +52,8 @@ def command(
                 model, made, calibration
             )
         else:
-            found = round_to_int8(model, made, card.kind, calibration, judged[:SWEPT], symmetric=symmetric)
+            swept = judged[: export.SWEPT]
+            found = round_to_int8(model, made, card.kind, calibration, swept, symmetric=symmetric)
             unit = "thousandths of score" if card.kind == "detector" else "deg"
             typer.echo(
                 f"all layers in int8: {found.all_rounded:.3f} {unit} from float32; one kept in float:\n"

@@ -193,8 +193,8 @@ def nodes_to_round(graph: Any) -> list[str]:
     names = []
     for node in graph.node:
         hidden = node.op_type == "Gemm" and "Relu" in readers.get(node.output[0], [])
-        rounded_before = rounded.issuperset(node.input[: 1 if node.op_type == "Resize" else None])
-        between = node.op_type in ("Relu", "Add", "Resize") and rounded_before
+        maps = node.input[:1] if node.op_type == "Resize" else node.input
+        between = node.op_type in ("Relu", "Add", "Resize") and rounded.issuperset(maps)
         if node.op_type == "Conv" or hidden or between:
             rounded.update(node.output)
             names.append(str(node.name))
