@@ -16,7 +16,6 @@ from headwise.rotation import Rotation
 DISTANT_FOV_DEG = 0.01
 """So narrow that all rays are parallel: labels made under weak perspective know no other camera."""
 
-IDENTITY = np.eye(3)
 HALF_TURN_ABOUT_Z = np.array([-1.0, -1.0, 1.0])
 """Times the columns of a matrix."""
 
@@ -132,7 +131,7 @@ class Camera:
         length = np.sqrt(1 + (slopes * slopes).sum(axis=-1, keepdims=True))
         # Half a turn about z, then half a turn about what lies midway between z and the ray.
         midway = np.concatenate([slopes, 1 + length], axis=-1)
-        about_midway = midway[..., :, None] * (midway / (length * (1 + length)))[..., None, :] - IDENTITY
+        about_midway = midway[..., :, None] * (midway / (length * (1 + length)))[..., None, :] - np.eye(3)
         return Rotation.trusted(about_midway * HALF_TURN_ABOUT_Z)
 
 

@@ -148,9 +148,9 @@ class Warp:
     ) -> tuple[int, int, int, int]:
         """Left, right, top, bottom of where a picture of that size comes to lie in one of that shape."""
         (a, b, x), (c, d, y) = self.matrix.tolist()
-        return *_span(x, a * width, b * height, shape[1], margin), *_span(
-            y, c * width, d * height, shape[0], margin
-        )
+        left, right = _span(x, a * width, b * height, shape[1], margin)
+        top, bottom = _span(y, c * width, d * height, shape[0], margin)
+        return left, right, top, bottom
 
 
 def _span(start: float, along: float, across: float, size: int, margin: int) -> tuple[int, int]:
