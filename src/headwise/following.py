@@ -4,8 +4,8 @@ The pose network's own 68 points give the box of the next frame, so a followed f
 The detector looks every ``look_every_s``: closely every ``close_look_every_s`` and as long as no head is
 followed, else coarsely, which is nearly three times as fast and misses many small heads. It looks closely
 at once, in the same frame, when a followed head gets uncertain: its points leave the box they were expected
-in, their spread is large, or the box leaves the picture or falls onto another head's. A head that the detector
-misses is followed on for ``unseen_s``; the tracker remembers its id longer.
+in, their spread is large, or the box leaves the picture or falls onto another head's. A head that the
+detector misses is followed on for ``unseen_s``; the tracker remembers its id longer.
 """
 
 from __future__ import annotations
